@@ -1,0 +1,23 @@
+/** The codes of every error that the proxy raises on purpose; `docs/errors.md` explains each. */
+import { OutriggerError, type ErrorContext } from '../kafka/index.ts';
+
+export const PROXY_ERROR_CODES = [
+  'PROXY_CLIENT_PROTOCOL',
+  'PROXY_UPSTREAM_PROTOCOL',
+  'PROXY_BROKER_UNREACHABLE',
+  'PROXY_BROKER_ID_UNSUPPORTED',
+  'PROXY_LISTEN_FAILED',
+  'PROXY_NODE_PORTS_EXHAUSTED',
+  'PROXY_MEMBER_ID_TAKEN',
+] as const;
+
+export type ProxyErrorCode = (typeof PROXY_ERROR_CODES)[number];
+
+/** @returns an error with one of the proxy's own codes */
+export function proxyError(
+  code: ProxyErrorCode,
+  message: string,
+  context: ErrorContext = {},
+): OutriggerError<ProxyErrorCode> {
+  return new OutriggerError(code, message, context);
+}
