@@ -1,0 +1,65 @@
+/**
+ * Commands that come from the system's package manager. A missing one is installed with apt where
+ * that is possible; where it is not, the error says what to install.
+ */
+import { step } from './progress.ts';
+import { isInPath, runOrThrow } from './process.ts';
+
+/** Packages of Debian and Ubuntu by the command that they bring. */
+const PACKAGES = {
+  java: 'default-jdk-headless',
+  javac: 'default-jdk-headless',
+  mvn: 'maven',
+  'redis-server': 'redis-server',
+  kcat: 'kcat',
+} as const;
+
+export type SystemCommand = keyof typeof PACKAGES;
+
+const APT = [
+  '-o',
+  'DPkg::Lock::Timeout=600',
+  '-o',
+  'Dpkg::Use-Pty=0',
+  '-y',
+  '--no-install-recommends',
+] as const;
+
+/**
+ * Makes sure that commands are in the PATH.
+ * @throws when one is missing and cannot be installed here
+ */
+export async function ensureCommands(...commands: readonly SystemCommand[]): Promise<void> {
+  const missing = commands.filter((command) => !isInPath(command));
+  if (missing.length === 0) return;
+  const packages = [...new Set(missing.map((command) => PACKAGES[command]))];
+  const reason = whyNotApt();
+  if (reason !== undefined) {
+    throw new Error(
+      `${missing.join(', ')} not found, and ${reason}. Install what brings ` +
+        `${missing.join(', ')} (Debian and Ubuntu: apt-get install ${packages.join(' ')}), ` +
+        'see that the PATH has it, and run this again.',
+    );
+  }
+  await step(`Installing ${packages.join(', ')} with apt`, async (report) => {
+    const onLine = (line: string): void => {
+      const action = /^(Get:\d+|Unpacking|Setting up)\b\s*(\S*)/.exec(line);
+      if (action) report(line.slice(0, 70).trim());
+    };
+    await runOrThrow('apt-get', ['-o', 'DPkg::Lock::Timeout=600', 'update'], { onLine });
+    await runOrThrow(
+      'env',
+      ['DEBIAN_FRONTEND=noninteractive', 'apt-get', ...APT, 'install', ...packages],
+      { onLine },
+    );
+  });
+  const still = missing.filter((command) => !isInPath(command));
+  if (still.length > 0)
+    throw new Error(`apt installed ${packages.join(', ')} but no ${still.join(', ')}`);
+}
+
+function whyNotApt(): string | undefined {
+  if (!isInPath('apt-get')) return 'this system has no apt to install it with';
+  if (process.getuid?.() !== 0) return 'installing it with apt needs root';
+  return undefined;
+}
