@@ -1,0 +1,57 @@
+/**
+ * The error codes of the storage package. It owns what can go wrong with an object store and with
+ * the files kept in it. Messages are for operators: which store, which key, what to do. Details
+ * never hold payload, credentials or tag keys.
+ */
+import { OutriggerError } from '../kafka/index.ts';
+import type { ErrorContext } from '../kafka/index.ts';
+
+export const STORAGE_ERROR_CODES = [
+  /** The caller's AbortSignal fired. */
+  'STORAGE_ABORTED',
+  /** The bucket or directory itself is not there. */
+  'STORAGE_BUCKET_MISSING',
+  /** The store does not honour put-if-absent. */
+  'STORAGE_CONDITIONAL_WRITES_UNSUPPORTED',
+  /** A setting of the store makes no sense. */
+  'STORAGE_CONFIG_INVALID',
+  /** Bytes were damaged or cut short on their way. */
+  'STORAGE_CORRUPT',
+  /** Credentials or permissions do not allow the call. */
+  'STORAGE_DENIED',
+  /** The bucket belongs to another Kafka cluster. */
+  'STORAGE_FOREIGN_BUCKET',
+  /** The bucket was written by a newer version. */
+  'STORAGE_FORMAT_UNKNOWN',
+  /** The store is out of space. */
+  'STORAGE_FULL',
+  /** The store does not return what was just written, or returns the wrong range. */
+  'STORAGE_INCONSISTENT',
+  /** A key that no store could hold under this project's rules. */
+  'STORAGE_KEY_INVALID',
+  /** A small JSON object (identity, tag key, topic record) cannot be understood. */
+  'STORAGE_RECORD_CORRUPT',
+  /** The store understood the request and will not do it. */
+  'STORAGE_REFUSED',
+  /** No answer in time. */
+  'STORAGE_TIMEOUT',
+  /** The store cannot be reached or answers with a server error. */
+  'STORAGE_UNAVAILABLE',
+  /** A WAL file or one of its frames is damaged or is not what the pointer says. */
+  'STORAGE_WAL_CORRUPT',
+] as const;
+
+export type StorageErrorCode = (typeof STORAGE_ERROR_CODES)[number];
+
+/**
+ * @param code one of this package's codes
+ * @param message a full sentence for an operator
+ * @param context `details.ambiguous` is true when a write may have taken effect all the same
+ */
+export function storageError(
+  code: StorageErrorCode,
+  message: string,
+  context?: ErrorContext,
+): OutriggerError<StorageErrorCode> {
+  return new OutriggerError(code, message, context);
+}
