@@ -33,9 +33,6 @@ export interface MemberRecord {
   readonly formatLevel: number;
 }
 
-/** The bounds of a member id; the upper one keeps node ids within int32. */
-export const MEMBER_ID_MAX = 2045;
-
 export type JoinOutcome =
   | { readonly kind: 'joined' }
   /** Another live process has the member id. The caller must not serve under it. */
