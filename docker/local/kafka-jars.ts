@@ -6,19 +6,22 @@ import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheDir, installOnce } from './cache.ts';
-import { runOrThrow } from './process.ts';
+import { downloadArtifact, maven } from './maven.ts';
+import type { JavaApp } from './java.ts';
 import { step } from './progress.ts';
 import { ensureCommands } from './system-packages.ts';
+
+// Named with its version, or Maven asks which is the newest and the answer changes over time.
+const COPY_DEPENDENCIES =
+  'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies';
 
 /** The release that quickstart, tests and benchmarks use unless they say otherwise. */
 export const KAFKA_VERSION = '4.3.1';
 
-export interface KafkaLibs {
+export interface KafkaLibs extends JavaApp {
   readonly version: string;
   /** The folder with the jars. */
   readonly dir: string;
-  /** The jars as a class path, in a fixed order: a class data archive fits one class path only. */
-  readonly classPath: string;
 }
 
 /**
@@ -27,37 +30,19 @@ export interface KafkaLibs {
  */
 export async function kafkaLibs(version: string = KAFKA_VERSION): Promise<KafkaLibs> {
   await ensureCommands('java');
-  const dir = join(cacheDir(), `kafka-${version}`, 'libs');
+  const home = join(cacheDir(), `kafka-${version}`);
+  const dir = join(home, 'libs');
   if (!existsSync(dir)) {
-    await ensureCommands('mvn');
     await step(`Kafka ${version}: downloading its jars from Maven Central`, async (report) =>
       installOnce(dir, async (unfinished) => downloadKafka(version, unfinished, report)),
     );
   }
   const jars = readdirSync(dir).filter((name) => name.endsWith('.jar'));
-  return {
-    version,
-    dir,
-    classPath: jars
-      .sort()
-      .map((jar) => join(dir, jar))
-      .join(':'),
-  };
-}
-
-/**
- * Downloads one artifact of Maven Central, without what it depends on.
- * @param coordinates as Maven writes them: group:artifact:version[:packaging[:classifier]]
- * @param intoDir receives the file under its own name
- */
-export async function downloadArtifact(coordinates: string, intoDir: string): Promise<void> {
-  await ensureCommands('mvn');
-  await mkdir(intoDir, { recursive: true });
-  await runOrThrow(
-    'mvn',
-    ['-B', 'dependency:copy', `-Dartifact=${coordinates}`, `-DoutputDirectory=${intoDir}`],
-    { cwd: intoDir },
-  );
+  const classPath = jars
+    .sort()
+    .map((jar) => join(dir, jar))
+    .join(':');
+  return { version, home, dir, classPath };
 }
 
 async function downloadKafka(
@@ -66,25 +51,22 @@ async function downloadKafka(
   report: (state: string) => void,
 ): Promise<void> {
   await mkdir(dir, { recursive: true });
-  const pom = `${dir}.pom.xml`;
+  const pom = join(dir, 'pom.xml');
   await writeFile(pom, pomOf(version));
-  let files = 0;
-  await runOrThrow(
-    'mvn',
-    ['-B', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${dir}`],
-    {
-      onLine: (line) => {
-        if (line.includes('Downloaded from') || line.includes('Copying '))
-          report(`${++files} files`);
-      },
-    },
+  await maven(
+    ['-f', pom, COPY_DEPENDENCIES, '-DincludeScope=runtime', `-DoutputDirectory=${dir}`],
+    report,
   );
   // From 4.0 on no jar's metadata names the binding from slf4j to log4j2, and without it a broker
   // logs nothing at all.
   const log4j = readdirSync(dir).map((name) => /^log4j-core-(.+)\.jar$/.exec(name)?.[1]);
   const log4jVersion = log4j.find((found) => found !== undefined);
   if (log4jVersion !== undefined) {
-    await downloadArtifact(`org.apache.logging.log4j:log4j-slf4j-impl:${log4jVersion}`, dir);
+    await downloadArtifact(
+      `org.apache.logging.log4j:log4j-slf4j-impl:${log4jVersion}`,
+      dir,
+      report,
+    );
   }
 }
 

@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { javaRun } from './kafka-java.ts';
+import { javaRun } from './java.ts';
 import type { KafkaLibs } from './kafka-jars.ts';
 import { HOST, type NodePlan } from './kafka-plan.ts';
 import { probeBrokers } from './kafka-probe.ts';

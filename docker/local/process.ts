@@ -7,10 +7,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, openSync, closeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 
 /** The most that is kept of each output stream of a command; what comes after is dropped. */
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 const LOG_TAIL_LINES = 40;
+const PROBE_EVERY_MS = 50;
+const STOP_TIMEOUT_MS = 20_000;
 
 export interface CommandResult {
   /** Exit code; 128 + n is not made up for signals: they are null, as a timeout is. */
@@ -23,6 +26,8 @@ export interface CommandOptions {
   readonly stdin?: string | Buffer;
   readonly timeoutMs?: number;
   readonly cwd?: string;
+  /** Ends the command with SIGTERM; the result then has what it printed before. */
+  readonly signal?: AbortSignal;
   /** Called with each line of either output stream as it comes. */
   readonly onLine?: (line: string) => void;
 }
@@ -45,6 +50,7 @@ export async function runCommand(
       ? {}
       : { timeout: options.timeoutMs, killSignal: 'SIGKILL' as const }),
   });
+  options.signal?.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
   // A command that ends without reading its input breaks the pipe; its exit code tells the rest.
   child.stdin.on('error', () => child.stdin.destroy());
   child.stdin.end(options.stdin ?? '');
@@ -120,9 +126,13 @@ export function startServer(
   }).finally(() => process.off('exit', onExit));
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     killGroup(child, signal);
-    const insist = setTimeout(() => killGroup(child, 'SIGKILL'), options.stopTimeoutMs ?? 20_000);
+    const insist = new AbortController();
+    const late = setTimeout(options.stopTimeoutMs ?? STOP_TIMEOUT_MS, 'late', {
+      signal: insist.signal,
+    });
+    if ((await Promise.race([ended, late])) === 'late') killGroup(child, 'SIGKILL');
+    insist.abort();
     await ended;
-    clearTimeout(insist);
   };
   return {
     pid: child.pid ?? -1,
@@ -144,31 +154,26 @@ export async function waitUntilReady(
   timeoutMs = 120_000,
 ): Promise<void> {
   const deadlineMs = performance.now() + timeoutMs;
-  let end: string | undefined;
-  void server.ended.then((reason) => {
-    end = reason;
-  });
-  for (;;) {
+  let reason: string | undefined;
+  while (reason === undefined) {
     if (await probe()) return;
-    if (end === undefined && performance.now() < deadlineMs) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      continue;
-    }
-    const reason = end ?? `no answer within ${Math.round(timeoutMs / 1000)} s`;
-    const log = await readFile(server.logFile, 'utf8');
-    throw new Error(`${what} did not start: ${reason}\n${server.logFile}:\n${tail(log)}`);
+    reason = await Promise.race([server.ended, setTimeout(PROBE_EVERY_MS, undefined)]);
+    if (performance.now() > deadlineMs) reason ??= `no answer within ${timeoutMs / 1000} s`;
   }
+  const log = await readFile(server.logFile, 'utf8');
+  throw new Error(`${what} did not start: ${reason}\n${server.logFile}:\n${tail(log)}`);
 }
 
-/** @returns whether a command of that name is in the PATH */
-export function isInPath(command: string): boolean {
+/** @returns where the PATH has a command of that name, or undefined */
+export function commandPath(command: string): string | undefined {
   const folders = (process.env['PATH'] ?? '').split(delimiter);
-  return folders.some((folder) => existsSync(join(folder, command)));
+  return folders.map((folder) => join(folder, command)).find((path) => existsSync(path));
 }
 
 /** The command, made to be killed by the kernel when this process dies, where that is possible. */
 function dyingWithParent(command: string, args: readonly string[]): [string, string[]] {
-  if (process.platform !== 'linux' || !isInPath('setpriv')) return [command, [...args]];
+  if (process.platform !== 'linux' || commandPath('setpriv') === undefined)
+    return [command, [...args]];
   return ['setpriv', ['--pdeathsig', 'SIGKILL', '--', command, ...args]];
 }
 

@@ -3,7 +3,7 @@
  * that is possible; where it is not, the error says what to install.
  */
 import { step } from './progress.ts';
-import { isInPath, runOrThrow } from './process.ts';
+import { commandPath, runOrThrow } from './process.ts';
 
 /** Packages of Debian and Ubuntu by the command that they bring. */
 const PACKAGES = {
@@ -30,7 +30,7 @@ const APT = [
  * @throws when one is missing and cannot be installed here
  */
 export async function ensureCommands(...commands: readonly SystemCommand[]): Promise<void> {
-  const missing = commands.filter((command) => !isInPath(command));
+  const missing = commands.filter((command) => commandPath(command) === undefined);
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map((command) => PACKAGES[command]))];
   const reason = whyNotApt();
@@ -53,13 +53,13 @@ export async function ensureCommands(...commands: readonly SystemCommand[]): Pro
       { onLine },
     );
   });
-  const still = missing.filter((command) => !isInPath(command));
+  const still = missing.filter((command) => commandPath(command) === undefined);
   if (still.length > 0)
     throw new Error(`apt installed ${packages.join(', ')} but no ${still.join(', ')}`);
 }
 
 function whyNotApt(): string | undefined {
-  if (!isInPath('apt-get')) return 'this system has no apt to install it with';
+  if (commandPath('apt-get') === undefined) return 'this system has no apt to install it with';
   if (process.getuid?.() !== 0) return 'installing it with apt needs root';
   return undefined;
 }

