@@ -5,7 +5,10 @@
  *
  * Bounded in every direction: requests in flight by number, frames by the budgets; a side that does
  * not read stops the reading of the other. A client that goes away leaves what it had already sent
- * to be finished; a broker that goes away takes the client connection with it.
+ * to be finished; a broker that goes away takes the client connection with it, once the answers that
+ * it gave have been sent. Both sides are closed by FIN and read until the peer has closed too: a
+ * socket that is dropped with unread bytes resets the connection, and the peer may lose the last
+ * bytes sent to it.
  */
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
@@ -36,15 +39,16 @@ export interface ClientConnectionOptions {
   readonly requestBudget: ByteBudget;
   readonly replyBudget: ByteBudget;
   readonly frameBytesMax: number;
-  /** How long what a departed client had sent may take to be finished. */
+  /** How long what one side had sent before it went may take to be finished, and the closing. */
   readonly lingerMs: number;
   readonly log: Logger;
+  /** Called once, when both sockets are closed. */
   readonly onClosed: () => void;
 }
 
 /** One request on its way through: `handled` is null until its handler has decided. */
 interface Exchange {
-  readonly correlationId: number;
+  correlationId: number;
   reservedBytes: number;
   handled: Handled | null;
   forwarded: boolean;
@@ -64,7 +68,10 @@ export class ClientConnection {
   readonly #toAnswer: Exchange[] = [];
   #draining = false;
   #clientGone = false;
+  #brokerGone = false;
+  /** Nothing is taken or sent any more; the sockets may still be closing. */
   #closed = false;
+  #socketsOpen = 2;
   #lingerTimer: NodeJS.Timeout | undefined;
 
   constructor(options: ClientConnectionOptions) {
@@ -90,10 +97,16 @@ export class ClientConnection {
     });
     client.on('end', () => this.#onClientGone());
     client.on('error', () => this.#onClientGone());
-    client.on('close', () => this.#onClientGone());
+    client.on('close', () => {
+      this.#onClientGone();
+      this.#onSocketClosed();
+    });
     client.on('drain', () => this.#updateReading());
     upstream.on('error', (error) => this.#onBrokerGone(error));
-    upstream.on('close', () => this.#onBrokerGone(null));
+    upstream.on('close', () => {
+      this.#onBrokerGone(null);
+      this.#onSocketClosed();
+    });
     upstream.on('drain', () => this.#updateReading());
   }
 
@@ -106,19 +119,23 @@ export class ClientConnection {
 
   /** Ends both sides at once; what was forwarded and not answered counts as lost. */
   destroy(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    clearTimeout(this.#lingerTimer);
-    this.#requests.close();
-    this.#replies.close();
+    if (!this.#closed) {
+      this.#stop();
+      this.#giveUpFrom(this.#toAnswer[0]);
+    }
     this.#options.client.destroy();
     this.#options.upstream.destroy();
-    for (const exchange of this.#toAnswer) this.#giveUp(exchange);
-    this.#toAnswer.length = 0;
-    this.#options.onClosed();
   }
 
   #onRequest(frame: Frame): void {
+    const exchange: Exchange = {
+      correlationId: 0,
+      reservedBytes: frame.reservedBytes,
+      handled: null,
+      forwarded: false,
+      ended: false,
+      reply: undefined,
+    };
     try {
       const request = { ...parseRequestHeader(frame.bytes), frame: frame.bytes };
       const handler = this.#options.handlerOf(request.apiKey);
@@ -126,14 +143,7 @@ export class ClientConnection {
         const message = `the client sent a request of the unsupported API ${request.apiKey}`;
         throw proxyError('PROXY_CLIENT_PROTOCOL', message);
       }
-      const exchange: Exchange = {
-        correlationId: request.correlationId,
-        reservedBytes: frame.reservedBytes,
-        handled: null,
-        forwarded: false,
-        ended: false,
-        reply: undefined,
-      };
+      exchange.correlationId = request.correlationId;
       this.#toForward.push(exchange);
       this.#toAnswer.push(exchange);
       const handled = handler.handle(request, this.#context);
@@ -141,23 +151,23 @@ export class ClientConnection {
       else this.#onHandled(exchange, handled);
       this.#updateReading();
     } catch (error) {
+      this.#release(exchange);
       this.#fail(error);
     }
   }
 
   #awaitHandled(exchange: Exchange, handled: Promise<Handled>): void {
-    handled.then(
-      (value) => this.#onHandled(exchange, value),
-      (error: unknown) => {
+    handled
+      .then((value) => this.#onHandled(exchange, value))
+      .catch((error: unknown) => {
         this.#release(exchange);
         this.#fail(error);
-      },
-    );
+      });
   }
 
   #onHandled(exchange: Exchange, handled: Handled): void {
     exchange.handled = handled;
-    if (this.#closed) {
+    if (this.#closed || this.#brokerGone) {
       this.#giveUp(exchange);
       return;
     }
@@ -168,23 +178,27 @@ export class ClientConnection {
       else this.#answer(next, next.handled.reply);
       next = this.#toForward[0];
     }
+    this.#updateReading();
   }
 
   #forward(exchange: Exchange, forward: Forward): void {
     exchange.forwarded = true;
+    writeFrame(this.#options.upstream, forward.frame, () => this.#release(exchange));
     if (forward.reply === 'none') {
       end(exchange, 'answered');
+      // Only now: the last answer of a connection that is to be closed ends the upstream side.
       this.#answer(exchange, null);
     } else {
       this.#awaitingBroker.push(exchange);
     }
-    writeFrame(this.#options.upstream, forward.frame, () => this.#release(exchange));
   }
 
   #onBrokerFrame(frame: Frame): void {
+    const release = once(() => this.#options.replyBudget.release(frame.reservedBytes));
     const exchange = this.#awaitingBroker.shift();
-    if (exchange === undefined || frame.bytes.readInt32BE(0) !== exchange.correlationId) {
-      this.#options.replyBudget.release(frame.reservedBytes);
+    if (exchange === undefined || correlationIdOf(frame.bytes) !== exchange.correlationId) {
+      if (exchange !== undefined) this.#awaitingBroker.unshift(exchange);
+      release();
       const message = 'the broker answered what was not asked, or in another order';
       this.#fail(proxyError('PROXY_UPSTREAM_PROTOCOL', message));
       return;
@@ -192,8 +206,6 @@ export class ClientConnection {
     const forward = exchange.handled;
     if (forward?.kind !== 'forward') throw new TypeError('only a forwarded request is awaited');
     end(exchange, 'answered');
-    // From here on the exchange holds the reservation of the broker's frame.
-    const release = (): void => this.#options.replyBudget.release(frame.reservedBytes);
     if (typeof forward.reply !== 'function') {
       this.#answer(exchange, { chunks: [frame.bytes], release });
       return;
@@ -242,8 +254,11 @@ export class ClientConnection {
     let next = this.#toAnswer[0];
     while (next !== undefined && next.reply !== undefined) {
       this.#toAnswer.shift();
-      if (next.handled?.kind === 'answer') this.#release(next);
       if (next.reply !== null) this.#send(next.reply);
+      if (next.handled?.kind === 'answer') {
+        this.#release(next);
+        this.#draining ||= next.handled.close ?? false;
+      }
       next = this.#toAnswer[0];
     }
     this.#updateReading();
@@ -258,9 +273,12 @@ export class ClientConnection {
   #updateReading(): void {
     if (this.#closed) return;
     const { client, upstream } = this.#options;
-    const mayRead = !this.#draining && !this.#clientGone && !upstream.writableNeedDrain;
-    if (mayRead && this.#toAnswer.length < REQUESTS_IN_FLIGHT_MAX) this.#requests.resume();
-    else this.#requests.pause();
+    const ending = this.#draining || this.#clientGone || this.#brokerGone;
+    if (!ending && !upstream.writableNeedDrain && this.#toAnswer.length < REQUESTS_IN_FLIGHT_MAX) {
+      this.#requests.resume();
+    } else {
+      this.#requests.pause();
+    }
     if (client.writableNeedDrain && !this.#clientGone) this.#replies.pause();
     else this.#replies.resume();
   }
@@ -270,31 +288,49 @@ export class ClientConnection {
     this.#clientGone = true;
     this.#updateReading();
     this.#closeWhenFinished();
-    if (this.#closed) return;
-    this.#lingerTimer = setTimeout(() => this.destroy(), this.#options.lingerMs);
+    if (!this.#closed) this.#startLinger();
   }
 
   #onBrokerGone(error: Error | null): void {
-    if (this.#closed) return;
+    if (this.#brokerGone || this.#closed) return;
+    this.#brokerGone = true;
     if (error !== null) {
       this.#options.log.info({ err: error, node: this.#options.node }, 'broker connection failed');
     }
-    this.destroy();
+    this.#giveUpFrom(this.#awaitingBroker[0] ?? this.#toForward[0]);
+    this.#updateReading();
+    this.#closeWhenFinished();
+    if (!this.#closed) this.#startLinger();
   }
 
   #closeWhenFinished(): void {
-    if ((!this.#draining && !this.#clientGone) || this.#closed || this.#toAnswer.length > 0) return;
+    const ending = this.#draining || this.#clientGone || this.#brokerGone;
+    if (!ending || this.#closed || this.#toAnswer.length > 0) return;
+    this.#stop();
+    const { client, upstream } = this.#options;
+    for (const socket of [client, upstream]) {
+      socket.end();
+      // Read on, or the end of the other side would never be seen.
+      socket.resume();
+    }
+    this.#startLinger();
+  }
+
+  #stop(): void {
     this.#closed = true;
     this.#requests.close();
     this.#replies.close();
+  }
+
+  #startLinger(): void {
+    this.#lingerTimer ??= setTimeout(() => this.destroy(), this.#options.lingerMs);
+  }
+
+  #onSocketClosed(): void {
+    this.#socketsOpen -= 1;
+    if (this.#socketsOpen > 0) return;
     clearTimeout(this.#lingerTimer);
-    const { client, upstream, onClosed } = this.#options;
-    // Closing is graceful on both sides: what is written still has to arrive.
-    upstream.end(() => upstream.destroy());
-    client.end(() => {
-      client.destroy();
-      onClosed();
-    });
+    this.#options.onClosed();
   }
 
   #fail(error: unknown): void {
@@ -304,7 +340,16 @@ export class ClientConnection {
     this.destroy();
   }
 
-  /** Ends an exchange whose connection is closed, in whatever state it is. */
+  /** Gives up an exchange and all that came after it. */
+  #giveUpFrom(first: Exchange | undefined): void {
+    if (first === undefined) return;
+    const given = this.#toAnswer.splice(this.#toAnswer.indexOf(first));
+    this.#toForward.length = 0;
+    this.#awaitingBroker.length = 0;
+    for (const exchange of given) this.#giveUp(exchange);
+  }
+
+  /** Ends an exchange that will not be answered, in whatever state it is. */
   #giveUp(exchange: Exchange): void {
     exchange.reply?.release?.();
     const { handled } = exchange;
@@ -323,4 +368,17 @@ function end(exchange: Exchange, outcome: ForwardOutcome): void {
   if (exchange.ended || exchange.handled?.kind !== 'forward') return;
   exchange.ended = true;
   exchange.handled.ended?.(outcome);
+}
+
+/** @returns the correlation id of an answer, or undefined if it is too short to have one */
+function correlationIdOf(frame: Buffer): number | undefined {
+  return frame.length < 4 ? undefined : frame.readInt32BE(0);
+}
+
+function once(action: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) action();
+    done = true;
+  };
 }

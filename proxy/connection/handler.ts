@@ -58,6 +58,8 @@ export interface Forward {
 export interface Answer {
   readonly kind: 'answer';
   readonly reply: Reply | null;
+  /** Whether the connection is closed after it; what was read before is still answered. */
+  readonly close?: boolean;
 }
 
 export type Handled = Forward | Answer;
