@@ -195,14 +195,14 @@ export class ClientConnection {
 
   #onBrokerFrame(frame: Frame): void {
     const release = once(() => this.#options.replyBudget.release(frame.reservedBytes));
-    const exchange = this.#awaitingBroker.shift();
+    const exchange = this.#awaitingBroker[0];
     if (exchange === undefined || correlationIdOf(frame.bytes) !== exchange.correlationId) {
-      if (exchange !== undefined) this.#awaitingBroker.unshift(exchange);
       release();
       const message = 'the broker answered what was not asked, or in another order';
       this.#fail(proxyError('PROXY_UPSTREAM_PROTOCOL', message));
       return;
     }
+    this.#awaitingBroker.shift();
     const forward = exchange.handled;
     if (forward?.kind !== 'forward') throw new TypeError('only a forwarded request is awaited');
     end(exchange, 'answered');

@@ -106,7 +106,7 @@ export class FrameReader {
       return rest;
     }
     if (length > UNRESERVED_BYTES_MAX && !this.#options.budget.tryAcquire(length)) {
-      this.#awaitBudget(length);
+      void this.#awaitBudget(length);
       return rest;
     }
     return this.#begin(length, rest);
@@ -138,18 +138,17 @@ export class FrameReader {
     return chunk.subarray(taken);
   }
 
-  #awaitBudget(length: number): void {
+  async #awaitBudget(length: number): Promise<void> {
     this.#awaitingBudget = true;
     this.#options.socket.pause();
-    void this.#options.budget.acquire(length).then(() => {
-      this.#awaitingBudget = false;
-      if (this.#closed) {
-        this.#options.budget.release(length);
-        return;
-      }
-      this.#begin(length, Buffer.alloc(0));
-      this.#readOn();
-    });
+    await this.#options.budget.acquire(length);
+    this.#awaitingBudget = false;
+    if (this.#closed) {
+      this.#options.budget.release(length);
+      return;
+    }
+    this.#begin(length, Buffer.alloc(0));
+    this.#readOn();
   }
 
   #refuse(length: number): void {
