@@ -38,7 +38,9 @@ export { Writer } from './wire/writer.ts';
 export * from './messages/index.ts';
 
 // Records
-export { compress, decompress, decompressPrefix } from './records/compression.ts';
+export { buildRecordBatch } from './records/build-record-batch.ts';
+export type { RecordBatchHeader } from './records/build-record-batch.ts';
+export { BODY_BYTES_MAX, compress, decompress, decompressPrefix } from './records/compression.ts';
 export { crc32c, crc32cOfChunks } from './records/crc32c.ts';
 export type { Decompressed } from './records/decompressed.ts';
 export { RECORDS_ERROR_CODES } from './records/errors.ts';
@@ -55,8 +57,17 @@ export type {
   ReadPlaceholderInput,
 } from './records/placeholder.ts';
 export { KeyRing } from './records/pointer.ts';
-export type { Pointer, TagKey } from './records/pointer.ts';
+export type { Pointer, TagKey, UnknownPointer } from './records/pointer.ts';
 export * from './records/record-batch.ts';
 export { RecordScanner, records } from './records/record.ts';
 export type { KafkaRecord, RecordHeader } from './records/record.ts';
 export { restoreBatch, verifyBatch } from './records/restore-batch.ts';
+export { findByTimestamp, findMaxTimestamp } from './records/timestamp-search.ts';
+export type { TimestampedOffset } from './records/timestamp-search.ts';
+export { validateBatch } from './records/validate-batch.ts';
+export type {
+  InvalidReason,
+  RecordError,
+  Validation,
+  ValidationRules,
+} from './records/validate-batch.ts';

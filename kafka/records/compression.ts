@@ -12,6 +12,8 @@ import { CODEC } from './record-batch.ts';
 import type { CompressionCodec } from './record-batch.ts';
 import { compressSnappy, decompressSnappy } from './snappy.ts';
 
+/** What the body of one batch may take when it is looked into: enough for 1 MiB at 32 to 1. */
+export const BODY_BYTES_MAX = 32 * 1024 * 1024;
 /** A placeholder has three zstd frames; one cost of decoding each is fixed, about 30 µs. */
 const ZSTD_FRAMES_MAX = 64;
 /** Deflate begins to give bytes out after its code tables, which take a few hundred at most. */

@@ -11,6 +11,8 @@ export const RECORDS_ERROR_CODES = [
   'KAFKA_BATCH_CORRUPT',
   /** Bytes that were fetched for a pointer are not the batch that it points to. */
   'KAFKA_BATCH_MISMATCH',
+  /** A batch would decompress to more than may be held in memory. */
+  'KAFKA_BATCH_TOO_LARGE',
 ] as const;
 
 export type RecordsErrorCode = (typeof RECORDS_ERROR_CODES)[number];
