@@ -1,0 +1,49 @@
+/** What the parts of this folder hand each other about one Fetch. */
+import type { ClientRequest, ConnectionContext } from '../connection/handler.ts';
+import type { CatalogTopic, TopicCatalog } from '../topics/topic-catalog.ts';
+
+/** From here on topics are named by id. */
+const FETCH_VERSION_TOPIC_IDS = 13;
+
+/** What the client asked of one partition, in real bytes. */
+export interface ClientDemand {
+  readonly fetchOffset: bigint;
+  readonly maxBytes: number;
+}
+
+/** One Fetch between its request and its answer. */
+export interface Fetch {
+  readonly request: ClientRequest;
+  readonly connection: ConnectionContext;
+  /** By `partitionKey`: the partitions that the request names. */
+  readonly demands: ReadonlyMap<string, ClientDemand>;
+  /** The real bytes that the answer may have. */
+  readonly maxBytes: number;
+  readonly readCommitted: boolean;
+  /** By `partitionKey`: what came back empty on this connection although there was more to read. */
+  readonly starved: Set<string>;
+}
+
+/** How requests and answers name a topic: by `topic` before v13, by `topicId` from then on. */
+export interface TopicName {
+  readonly topic: string;
+  readonly topicId: string;
+}
+
+export function namesTopicsById({ apiVersion }: ClientRequest): boolean {
+  return apiVersion >= FETCH_VERSION_TOPIC_IDS;
+}
+
+/** @returns what is known of the topic */
+export function findTopic(
+  catalog: TopicCatalog,
+  request: ClientRequest,
+  { topic, topicId }: TopicName,
+): CatalogTopic | undefined {
+  return namesTopicsById(request) ? catalog.byId(topicId) : catalog.byName(topic);
+}
+
+/** @returns the key of a partition in the maps of this folder */
+export function partitionKey(topic: string, partition: number): string {
+  return `${topic}:${partition}`;
+}

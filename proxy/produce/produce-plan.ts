@@ -1,0 +1,66 @@
+/** What becomes of each batch of one Produce request; the request itself is not changed here. */
+import type { ProduceRequest } from '../../kafka/index.ts';
+import type { CatalogTopic, TopicConfigs } from '../topics/topic-catalog.ts';
+import { admitBatch, type Refusal } from './admit-batch.ts';
+
+type PartitionData = ProduceRequest['topicData'][number]['partitionData'][number];
+
+/** A batch on its way into a WAL file, and the place in the request that its placeholder takes. */
+export interface WalCandidate {
+  readonly topic: string;
+  readonly partition: number;
+  readonly bytes: Buffer;
+  readonly maxTimestamp: bigint;
+  readonly data: PartitionData;
+}
+
+/** A batch that the broker is not to see. */
+export interface RefusedBatch {
+  /** As the request names the topic: by name, from v13 on by id. */
+  readonly topic: { readonly name: string; readonly topicId: string };
+  readonly data: PartitionData;
+  readonly refusal: Refusal;
+}
+
+export interface ProducePlan {
+  readonly candidates: readonly WalCandidate[];
+  readonly refused: readonly RefusedBatch[];
+}
+
+/** Finds the topic that a request names; undefined for one that is classic or not known. */
+export type DisklessTopicOf = (
+  topic: ProduceRequest['topicData'][number],
+) => { readonly topic: CatalogTopic; readonly configs: TopicConfigs } | undefined;
+
+/**
+ * @param body the decoded request
+ * @param apiVersion its version
+ * @param disklessTopicOf the topics whose batches may go into WAL files
+ * @param nowMs wall clock
+ */
+export function planProduce(
+  body: ProduceRequest,
+  apiVersion: number,
+  disklessTopicOf: DisklessTopicOf,
+  nowMs: number,
+): ProducePlan {
+  const candidates: WalCandidate[] = [];
+  const refused: RefusedBatch[] = [];
+  for (const topicData of body.topicData) {
+    const diskless = disklessTopicOf(topicData);
+    if (diskless === undefined) continue;
+    for (const data of topicData.partitionData) {
+      const bytes = data.records;
+      if (bytes === null) continue;
+      const admission = admitBatch(bytes, diskless.configs, apiVersion, nowMs);
+      if (admission.kind === 'wal') {
+        const { maxTimestamp } = admission;
+        const topic = diskless.topic.name;
+        candidates.push({ topic, partition: data.index, bytes, maxTimestamp, data });
+      } else if (admission.kind === 'refused') {
+        refused.push({ topic: topicData, data, refusal: admission.refusal });
+      }
+    }
+  }
+  return { candidates, refused };
+}
