@@ -70,7 +70,7 @@ function readFile(
   const entries = Object.entries(parseProperties(file.text));
   const known = new Map<string, string>();
   for (const [name, value] of entries) {
-    if (def[name] !== undefined) known.set(name, String(value));
+    if (def[name] !== undefined && typeof value === 'string') known.set(name, value);
     else complaints.push(`${name} in ${file.name} is no key of Outrigger${suggestion(def, name)}`);
   }
   return known;
@@ -86,7 +86,7 @@ function ignoredVariables(def: ConfigDef, { environment }: ConfigSources): strin
 /** Names the key that was probably meant, if one is close. */
 function suggestion(def: ConfigDef, name: string): string {
   let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(name.length / 4)) + 1;
+  let bestDistance = Math.max(3, Math.floor(name.length / 4)) + 1;
   for (const candidate of Object.keys(def)) {
     const distance = editDistance(name, candidate);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
