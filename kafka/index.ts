@@ -37,6 +37,16 @@ export { Writer } from './wire/writer.ts';
 // Messages
 export * from './messages/index.ts';
 
+// Client
+export { BrokerConnection } from './client/broker-connection.ts';
+export type { ConnectionOptions, VersionRange } from './client/broker-connection.ts';
+export { ClusterClient } from './client/cluster-client.ts';
+export type { Broker, ClusterClientOptions, ClusterMetadata } from './client/cluster-client.ts';
+export type { SaslCredentials } from './client/authenticate.ts';
+export { openSocket } from './client/open-socket.ts';
+export type { Endpoint, TlsOptions } from './client/open-socket.ts';
+export type { Requester, RequestOptions } from './client/requester.ts';
+
 // Records
 export { buildRecordBatch } from './records/build-record-batch.ts';
 export type { RecordBatchHeader } from './records/build-record-batch.ts';

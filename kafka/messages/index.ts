@@ -91,51 +91,67 @@ export { UnregisterBrokerRequest, UnregisterBrokerResponse };
 export type { LeaderIdAndEpoch, NodeEndpoint } from './leader-hints.ts';
 
 /** Both messages of an API. They have the same versions. */
-export interface MessagePair<
-  Request extends Message = Message,
-  Response extends Message = Message,
-> {
+export interface Api<Request extends Message = Message, Response extends Message = Message> {
   readonly request: Request;
   readonly response: Response;
 }
 
-const PAIRS: readonly MessagePair[] = [
-  { request: AddPartitionsToTxnRequest, response: AddPartitionsToTxnResponse },
-  { request: AlterConfigsRequest, response: AlterConfigsResponse },
-  { request: AlterPartitionReassignmentsRequest, response: AlterPartitionReassignmentsResponse },
-  { request: ApiVersionsRequest, response: ApiVersionsResponse },
-  { request: CreatePartitionsRequest, response: CreatePartitionsResponse },
-  { request: CreateTopicsRequest, response: CreateTopicsResponse },
-  { request: DeleteRecordsRequest, response: DeleteRecordsResponse },
-  { request: DeleteTopicsRequest, response: DeleteTopicsResponse },
-  { request: DescribeClusterRequest, response: DescribeClusterResponse },
-  { request: DescribeConfigsRequest, response: DescribeConfigsResponse },
-  { request: DescribeLogDirsRequest, response: DescribeLogDirsResponse },
-  { request: DescribeProducersRequest, response: DescribeProducersResponse },
-  { request: DescribeShareGroupOffsetsRequest, response: DescribeShareGroupOffsetsResponse },
-  { request: DescribeTopicPartitionsRequest, response: DescribeTopicPartitionsResponse },
-  { request: ElectLeadersRequest, response: ElectLeadersResponse },
-  { request: EndTxnRequest, response: EndTxnResponse },
-  { request: FetchRequest, response: FetchResponse },
-  { request: FindCoordinatorRequest, response: FindCoordinatorResponse },
-  { request: IncrementalAlterConfigsRequest, response: IncrementalAlterConfigsResponse },
-  { request: InitProducerIdRequest, response: InitProducerIdResponse },
-  { request: ListGroupsRequest, response: ListGroupsResponse },
-  { request: ListOffsetsRequest, response: ListOffsetsResponse },
-  { request: ListPartitionReassignmentsRequest, response: ListPartitionReassignmentsResponse },
-  { request: ListTransactionsRequest, response: ListTransactionsResponse },
-  { request: MetadataRequest, response: MetadataResponse },
-  { request: OffsetForLeaderEpochRequest, response: OffsetForLeaderEpochResponse },
-  { request: ProduceRequest, response: ProduceResponse },
-  { request: SaslAuthenticateRequest, response: SaslAuthenticateResponse },
-  { request: SaslHandshakeRequest, response: SaslHandshakeResponse },
-  { request: ShareAcknowledgeRequest, response: ShareAcknowledgeResponse },
-  { request: ShareFetchRequest, response: ShareFetchResponse },
-  { request: TxnOffsetCommitRequest, response: TxnOffsetCommitResponse },
-  { request: UnregisterBrokerRequest, response: UnregisterBrokerResponse },
-];
+/** The APIs by Kafka's names. */
+export const apis = {
+  AddPartitionsToTxn: { request: AddPartitionsToTxnRequest, response: AddPartitionsToTxnResponse },
+  AlterConfigs: { request: AlterConfigsRequest, response: AlterConfigsResponse },
+  AlterPartitionReassignments: {
+    request: AlterPartitionReassignmentsRequest,
+    response: AlterPartitionReassignmentsResponse,
+  },
+  ApiVersions: { request: ApiVersionsRequest, response: ApiVersionsResponse },
+  CreatePartitions: { request: CreatePartitionsRequest, response: CreatePartitionsResponse },
+  CreateTopics: { request: CreateTopicsRequest, response: CreateTopicsResponse },
+  DeleteRecords: { request: DeleteRecordsRequest, response: DeleteRecordsResponse },
+  DeleteTopics: { request: DeleteTopicsRequest, response: DeleteTopicsResponse },
+  DescribeCluster: { request: DescribeClusterRequest, response: DescribeClusterResponse },
+  DescribeConfigs: { request: DescribeConfigsRequest, response: DescribeConfigsResponse },
+  DescribeLogDirs: { request: DescribeLogDirsRequest, response: DescribeLogDirsResponse },
+  DescribeProducers: { request: DescribeProducersRequest, response: DescribeProducersResponse },
+  DescribeShareGroupOffsets: {
+    request: DescribeShareGroupOffsetsRequest,
+    response: DescribeShareGroupOffsetsResponse,
+  },
+  DescribeTopicPartitions: {
+    request: DescribeTopicPartitionsRequest,
+    response: DescribeTopicPartitionsResponse,
+  },
+  ElectLeaders: { request: ElectLeadersRequest, response: ElectLeadersResponse },
+  EndTxn: { request: EndTxnRequest, response: EndTxnResponse },
+  Fetch: { request: FetchRequest, response: FetchResponse },
+  FindCoordinator: { request: FindCoordinatorRequest, response: FindCoordinatorResponse },
+  IncrementalAlterConfigs: {
+    request: IncrementalAlterConfigsRequest,
+    response: IncrementalAlterConfigsResponse,
+  },
+  InitProducerId: { request: InitProducerIdRequest, response: InitProducerIdResponse },
+  ListGroups: { request: ListGroupsRequest, response: ListGroupsResponse },
+  ListOffsets: { request: ListOffsetsRequest, response: ListOffsetsResponse },
+  ListPartitionReassignments: {
+    request: ListPartitionReassignmentsRequest,
+    response: ListPartitionReassignmentsResponse,
+  },
+  ListTransactions: { request: ListTransactionsRequest, response: ListTransactionsResponse },
+  Metadata: { request: MetadataRequest, response: MetadataResponse },
+  OffsetForLeaderEpoch: {
+    request: OffsetForLeaderEpochRequest,
+    response: OffsetForLeaderEpochResponse,
+  },
+  Produce: { request: ProduceRequest, response: ProduceResponse },
+  SaslAuthenticate: { request: SaslAuthenticateRequest, response: SaslAuthenticateResponse },
+  SaslHandshake: { request: SaslHandshakeRequest, response: SaslHandshakeResponse },
+  ShareAcknowledge: { request: ShareAcknowledgeRequest, response: ShareAcknowledgeResponse },
+  ShareFetch: { request: ShareFetchRequest, response: ShareFetchResponse },
+  TxnOffsetCommit: { request: TxnOffsetCommitRequest, response: TxnOffsetCommitResponse },
+  UnregisterBroker: { request: UnregisterBrokerRequest, response: UnregisterBrokerResponse },
+} as const satisfies Readonly<Record<string, Api>>;
 
-/** The messages by API key. */
-export const messages: ReadonlyMap<number, MessagePair> = new Map(
-  PAIRS.map((pair) => [pair.request.apiKey, pair]),
+/** The same by API key. */
+export const messages: ReadonlyMap<number, Api> = new Map(
+  Object.values(apis).map((api) => [api.request.apiKey, api]),
 );
