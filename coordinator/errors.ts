@@ -2,10 +2,12 @@
 import { OutriggerError, type ErrorContext } from '../kafka/index.ts';
 
 export const COORDINATOR_ERROR_CODES = [
-  /** The Redis holds, or its owner key names, another Kafka cluster. */
+  /** The namespace in Redis belongs to another Kafka cluster. */
   'COORDINATOR_FOREIGN_REDIS',
   /** A member id is outside 0 to 2045. */
   'COORDINATOR_MEMBER_ID_INVALID',
+  /** Too many members claim settled ranges in the bucket at once, or it holds objects of others. */
+  'COORDINATOR_RANGES_EXHAUSTED',
   /** A value in Redis, or an answer of a script, does not have the form that this version knows. */
   'COORDINATOR_RECORD_MALFORMED',
   /** `maxmemory-policy` is not `noeviction`. */

@@ -9,6 +9,7 @@
  * of 50 members on 9 brokers). With the bound no two members of a rack differ by more than one slot,
  * and a member that comes or goes moves up to 1/n + 0.15 of them instead of 1/n (measured).
  */
+import assert from 'node:assert/strict';
 import { xxh64 } from '@node-rs/xxhash';
 
 /** As much of a member as placement looks at. */
@@ -127,7 +128,7 @@ function assignSlots(
         best = member;
         bestScore = score;
       }
-      if (best === undefined) throw new Error('Placement: more slots than room for them.');
+      assert(best !== undefined, 'there is room for every slot');
       if (best.slots === slotsMin) extraSlots--;
       best.slots++;
       chosen.push(best.memberId);

@@ -18,7 +18,7 @@ test('members that know the same members and brokers agree, in whatever order th
   fc.assert(
     fc.property(members, brokerIds, partitions, (live, brokers, keys) => {
       const one = new Placement(live, brokers);
-      const other = new Placement([...live].reverse(), [...brokers].reverse());
+      const other = new Placement(live.toReversed(), brokers.toReversed());
       expect(other.slotCount).toBe(one.slotCount);
       for (const rack of [...RACKS, 'nowhere']) {
         for (const broker of brokers) {
@@ -135,7 +135,7 @@ test('one slot more moves only the partitions that the new slot takes', () => {
 });
 
 test('partitions spread evenly over slots', () => {
-  const counts = new Array<number>(7).fill(0);
+  const counts = Array.from({ length: 7 }, () => 0);
   for (let partition = 0; partition < 7000; partition++) {
     const slot = partitionSlot('orders', partition, 7);
     counts[slot] = (counts[slot] ?? 0) + 1;

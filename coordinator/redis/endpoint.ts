@@ -1,0 +1,99 @@
+/** Where Redis is, and clients for it that try once, queue nothing and never reconnect by themselves. */
+import type { ConnectionOptions } from 'node:tls';
+import { Cluster, Redis } from 'ioredis';
+
+export interface RedisAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+interface Credentials {
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  /** Set, if only to `{}`, to connect by TLS. */
+  readonly tls?: ConnectionOptions | undefined;
+}
+
+export type RedisEndpoint =
+  | ({
+      readonly kind: 'single';
+      /** `redis://user:password@host:port/db`, or `rediss://` for TLS. */
+      readonly url: string;
+    } & Credentials)
+  | ({
+      readonly kind: 'sentinel';
+      readonly sentinels: readonly RedisAddress[];
+      /** The name under which the sentinels watch the master. */
+      readonly masterName: string;
+      readonly db?: number | undefined;
+      readonly sentinelUsername?: string | undefined;
+      readonly sentinelPassword?: string | undefined;
+    } & Credentials)
+  | ({
+      readonly kind: 'cluster';
+      /** Some of the nodes; the others are found. */
+      readonly nodes: readonly RedisAddress[];
+    } & Credentials);
+
+/** @returns a name for messages, without credentials */
+export function endpointName(endpoint: RedisEndpoint): string {
+  const list = (addresses: readonly RedisAddress[]): string =>
+    addresses.map(({ host, port }) => `${host}:${port}`).join(',');
+  switch (endpoint.kind) {
+    case 'single': {
+      const url = URL.parse(endpoint.url);
+      return url === null ? 'the configured URL' : `${url.protocol}//${url.host}${url.pathname}`;
+    }
+    case 'sentinel':
+      return `${endpoint.masterName} of the sentinels ${list(endpoint.sentinels)}`;
+    case 'cluster':
+      return `the cluster of ${list(endpoint.nodes)}`;
+  }
+}
+
+/**
+ * @param connectTimeoutMs the most that one attempt may take
+ * @returns a client that is not connected yet; its owner closes it after the first failure
+ */
+export function createClient(endpoint: RedisEndpoint, connectTimeoutMs: number): Redis | Cluster {
+  const { username, password, tls } = endpoint;
+  const options = {
+    // RESP2 gives the same replies on every version of Redis.
+    protocol: 2,
+    connectTimeout: connectTimeoutMs,
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(tls === undefined ? {} : { tls }),
+  } as const;
+  switch (endpoint.kind) {
+    case 'single':
+      return new Redis(endpoint.url, { ...options, retryStrategy: null });
+    case 'sentinel': {
+      const { sentinels, masterName, db, sentinelUsername, sentinelPassword } = endpoint;
+      return new Redis({
+        ...options,
+        sentinels: sentinels.map(({ host, port }) => ({ host, port })),
+        name: masterName,
+        retryStrategy: null,
+        sentinelRetryStrategy: () => null,
+        ...(db === undefined ? {} : { db }),
+        ...(sentinelUsername === undefined ? {} : { sentinelUsername }),
+        ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
+      });
+    }
+    case 'cluster':
+      return new Cluster(
+        endpoint.nodes.map(({ host, port }) => ({ host, port })),
+        {
+          lazyConnect: true,
+          enableOfflineQueue: false,
+          clusterRetryStrategy: null,
+          redisOptions: options,
+        },
+      );
+  }
+}
