@@ -7,6 +7,7 @@ import { existsSync, realpathSync, statSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
+import { installOnce } from './cache.ts';
 import { commandPath } from './process.ts';
 
 const HEAP_MIB = 128;
@@ -63,7 +64,8 @@ async function archiveFlags(app: JavaApp, name: string): Promise<JavaRun> {
   // An archive fits one build of Java only, which the time of its file tells well enough.
   const java = statSync(realpathSync(commandPath('java') ?? 'java')).mtimeMs;
   const archive = join(dir, `${name}-${java.toString(36)}.jsa`);
-  const quiet = ['-Xshare:auto', '-Xlog:cds=off', '-Xlog:cds+dynamic=off', '-Xlog:class+path=off'];
+  // An archive that does not fit after all is not worth a warning: it is only slower.
+  const quiet = ['-Xlog:cds=off', '-Xlog:cds+dynamic=off', '-Xlog:class+path=off'];
   if (existsSync(archive)) {
     return { args: [`-XX:SharedArchiveFile=${archive}`, ...quiet], ended: async () => {} };
   }
@@ -81,26 +83,31 @@ async function archiveFlags(app: JavaApp, name: string): Promise<JavaRun> {
 
 /** Log4j 2 from 4.0 on, reload4j before: each is told by its own property and ignores the other. */
 async function loggingFlags(app: JavaApp, level: 'INFO' | 'WARN'): Promise<string[]> {
-  const dir = join(app.home, 'logging');
-  await mkdir(dir, { recursive: true });
   const pattern = '[%d] %p %m (%c)%n';
-  const log4j2 = join(dir, `${level}-log4j2.properties`);
-  const log4j1 = join(dir, `${level}-log4j.properties`);
-  if (!existsSync(log4j2)) {
-    await writeFile(
-      log4j2,
-      `appender.c.type=Console\nappender.c.name=c\nappender.c.target=SYSTEM_ERR\n` +
-        `appender.c.layout.type=PatternLayout\nappender.c.layout.pattern=${pattern}\n` +
-        `rootLogger.level=${level}\nrootLogger.appenderRef.c.ref=c\n`,
+  const settings = {
+    log4j2: [
+      'appender.c.type=Console',
+      'appender.c.name=c',
+      'appender.c.target=SYSTEM_ERR',
+      'appender.c.layout.type=PatternLayout',
+      `appender.c.layout.pattern=${pattern}`,
+      `rootLogger.level=${level}`,
+      'rootLogger.appenderRef.c.ref=c',
+    ],
+    log4j: [
+      `log4j.rootLogger=${level}, c`,
+      'log4j.appender.c=org.apache.log4j.ConsoleAppender',
+      'log4j.appender.c.target=System.err',
+      'log4j.appender.c.layout=org.apache.log4j.PatternLayout',
+      `log4j.appender.c.layout.ConversionPattern=${pattern}`,
+    ],
+  };
+  const fileOf = async (name: keyof typeof settings): Promise<string> =>
+    installOnce(join(app.home, 'logging', `${level}-${name}.properties`), async (unfinished) =>
+      writeFile(unfinished, settings[name].join('\n')),
     );
-  }
-  if (!existsSync(log4j1)) {
-    await writeFile(
-      log4j1,
-      `log4j.rootLogger=${level}, c\nlog4j.appender.c=org.apache.log4j.ConsoleAppender\n` +
-        `log4j.appender.c.target=System.err\nlog4j.appender.c.layout=org.apache.log4j.PatternLayout\n` +
-        `log4j.appender.c.layout.ConversionPattern=${pattern}\n`,
-    );
-  }
-  return [`-Dlog4j2.configurationFile=file:${log4j2}`, `-Dlog4j.configuration=file:${log4j1}`];
+  return [
+    `-Dlog4j2.configurationFile=file:${await fileOf('log4j2')}`,
+    `-Dlog4j.configuration=file:${await fileOf('log4j')}`,
+  ];
 }

@@ -8,12 +8,15 @@ import { join } from 'node:path';
 import { cacheDir, installOnce } from './cache.ts';
 import { downloadArtifact, maven } from './maven.ts';
 import type { JavaApp } from './java.ts';
+import { commandPath, runOrThrow } from './process.ts';
 import { step } from './progress.ts';
 import { ensureCommands } from './system-packages.ts';
 
 // Named with its version, or Maven asks which is the newest and the answer changes over time.
 const COPY_DEPENDENCIES =
   'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies';
+
+const JAVA_RELEASE_MIN = 17;
 
 /** The release that quickstart, tests and benchmarks use unless they say otherwise. */
 export const KAFKA_VERSION = '4.3.1';
@@ -33,6 +36,7 @@ export async function kafkaLibs(version: string = KAFKA_VERSION): Promise<KafkaL
   const home = join(cacheDir(), `kafka-${version}`);
   const dir = join(home, 'libs');
   if (!existsSync(dir)) {
+    await checkJava();
     await step(`Kafka ${version}: downloading its jars from Maven Central`, async (report) =>
       installOnce(dir, async (unfinished) => downloadKafka(version, unfinished, report)),
     );
@@ -43,6 +47,16 @@ export async function kafkaLibs(version: string = KAFKA_VERSION): Promise<KafkaL
     .map((jar) => join(dir, jar))
     .join(':');
   return { version, home, dir, classPath };
+}
+
+/** @throws when the Java in the PATH is too old for brokers from 4.0 on */
+async function checkJava(): Promise<void> {
+  const { stderr } = await runOrThrow('java', ['-version']);
+  const release = /version "(\d+)/.exec(stderr)?.[1];
+  if (Number(release) >= JAVA_RELEASE_MIN) return;
+  throw new Error(
+    `Java ${JAVA_RELEASE_MIN} or later is needed, the PATH has ${release}: ${commandPath('java')}`,
+  );
 }
 
 async function downloadKafka(

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Certificate } from './certificate.ts';
 import { freePorts } from './ports.ts';
 
 export const HOST = '127.0.0.1';
@@ -22,12 +23,20 @@ export interface SaslOptions {
 export type Settings = Readonly<Record<string, string | number | boolean>>;
 
 export interface ClusterOptions {
+  /** How many; 1 if not given. */
   readonly brokers?: number;
+  /** Of the client listeners, in the order of the brokers; free ones if not given. */
   readonly ports?: readonly number[];
+  /** Settings of all nodes beyond, or instead of, those made here. */
   readonly configs?: Settings;
+  /** Settings of single brokers, by id. */
   readonly brokerConfigs?: Readonly<Record<number, Settings>>;
+  /** Feature levels at format time, as in `{ 'transaction.version': 1 }` (4.0 and later). */
   readonly features?: Readonly<Record<string, number>>;
+  /** SASL on the client listener. */
   readonly sasl?: SaslOptions;
+  /** TLS on the client listener, with this certificate. */
+  readonly tls?: Certificate;
 }
 
 export interface NodePlan {
@@ -58,7 +67,7 @@ export async function planCluster(options: ClusterOptions, dataDir: string): Pro
   const count = options.brokers ?? 1;
   const isCombined = count === 1;
   const clientPorts = options.ports ?? (await freePorts(count));
-  const internalPorts = options.sasl === undefined ? clientPorts : await freePorts(count);
+  const internalPorts = hasClientListener(options) ? await freePorts(count) : clientPorts;
   const [controllerPort = 0] = await freePorts(1);
   const voter = `${isCombined ? 1 : CONTROLLER_ID}@${HOST}:${controllerPort}`;
   const nodes: NodePlan[] = [];
@@ -76,7 +85,7 @@ export async function planCluster(options: ClusterOptions, dataDir: string): Pro
       'process.roles': isCombined ? 'broker,controller' : 'broker',
       'controller.quorum.voters': voter,
       'log.dirs': logDir,
-      ...listeners(port, internalPort, isCombined ? controllerPort : undefined, options.sasl),
+      ...listeners(port, internalPort, isCombined ? controllerPort : undefined, options),
       ...smallCluster(count),
       ...options.configs,
       ...options.brokerConfigs?.[id],
@@ -115,20 +124,32 @@ function listeners(
   port: number,
   internalPort: number,
   controllerPort: number | undefined,
-  sasl: SaslOptions | undefined,
+  options: ClusterOptions,
 ): Settings {
   const internal = `INTERNAL://${HOST}:${internalPort}`;
-  const advertised = sasl === undefined ? internal : `CLIENT://${HOST}:${port},${internal}`;
+  const advertised = hasClientListener(options) ? `CLIENT://${HOST}:${port},${internal}` : internal;
   const controller = controllerPort === undefined ? '' : `,CONTROLLER://${HOST}:${controllerPort}`;
+  const sasl = options.sasl === undefined ? '' : 'SASL_';
+  const transport = options.tls === undefined ? 'PLAINTEXT' : 'SSL';
   return {
     listeners: advertised + controller,
     'advertised.listeners': advertised,
     'inter.broker.listener.name': 'INTERNAL',
     'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map':
-      'INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT,CLIENT:SASL_PLAINTEXT',
-    ...(sasl === undefined ? {} : saslSettings(sasl)),
+    'listener.security.protocol.map': `INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT,CLIENT:${sasl}${transport}`,
+    ...(options.sasl === undefined ? {} : saslSettings(options.sasl)),
+    ...(options.tls === undefined
+      ? {}
+      : {
+          'listener.name.client.ssl.keystore.type': 'PEM',
+          'listener.name.client.ssl.keystore.location': options.tls.keyAndCertFile,
+        }),
   };
+}
+
+/** Clients that need credentials or TLS get a listener beside the plaintext one. */
+function hasClientListener(options: ClusterOptions): boolean {
+  return options.sasl !== undefined || options.tls !== undefined;
 }
 
 function saslSettings(sasl: SaslOptions): Settings {

@@ -14,7 +14,7 @@ const COPY = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy';
  */
 export async function maven(
   args: readonly string[],
-  report: (state: string) => void,
+  report: (state: string) => void = () => {},
 ): Promise<void> {
   await ensureCommands('mvn');
   let files = 0;
@@ -35,7 +35,7 @@ export async function maven(
 export async function downloadArtifact(
   coordinates: string,
   intoDir: string,
-  report: (state: string) => void,
+  report?: (state: string) => void,
 ): Promise<void> {
   await mkdir(intoDir, { recursive: true });
   await maven([COPY, `-Dartifact=${coordinates}`, `-DoutputDirectory=${intoDir}`], report);

@@ -5,6 +5,8 @@
 import { step } from './progress.ts';
 import { commandPath, runOrThrow } from './process.ts';
 
+const LINE_MAX = 70;
+
 /** Packages of Debian and Ubuntu by the command that they bring. */
 const PACKAGES = {
   java: 'default-jdk-headless',
@@ -12,18 +14,13 @@ const PACKAGES = {
   mvn: 'maven',
   'redis-server': 'redis-server',
   kcat: 'kcat',
+  openssl: 'openssl',
 } as const;
 
 export type SystemCommand = keyof typeof PACKAGES;
 
-const APT = [
-  '-o',
-  'DPkg::Lock::Timeout=600',
-  '-o',
-  'Dpkg::Use-Pty=0',
-  '-y',
-  '--no-install-recommends',
-] as const;
+// Another apt may be at work, and a progress bar is of no use to a pipe.
+const APT_OPTIONS = ['-o', 'DPkg::Lock::Timeout=600', '-o', 'Dpkg::Use-Pty=0'];
 
 /**
  * Makes sure that commands are in the PATH.
@@ -43,19 +40,17 @@ export async function ensureCommands(...commands: readonly SystemCommand[]): Pro
   }
   await step(`Installing ${packages.join(', ')} with apt`, async (report) => {
     const onLine = (line: string): void => {
-      const action = /^(Get:\d+|Unpacking|Setting up)\b\s*(\S*)/.exec(line);
-      if (action) report(line.slice(0, 70).trim());
+      if (/^(Get:\d+|Unpacking|Setting up)\b/.test(line)) report(line.slice(0, LINE_MAX));
     };
-    await runOrThrow('apt-get', ['-o', 'DPkg::Lock::Timeout=600', 'update'], { onLine });
-    await runOrThrow(
-      'env',
-      ['DEBIAN_FRONTEND=noninteractive', 'apt-get', ...APT, 'install', ...packages],
-      { onLine },
-    );
+    const apt = ['DEBIAN_FRONTEND=noninteractive', 'apt-get', ...APT_OPTIONS];
+    await runOrThrow('env', [...apt, 'update'], { onLine });
+    await runOrThrow('env', [...apt, 'install', '-y', '--no-install-recommends', ...packages], {
+      onLine,
+    });
   });
   const still = missing.filter((command) => commandPath(command) === undefined);
-  if (still.length > 0)
-    throw new Error(`apt installed ${packages.join(', ')} but no ${still.join(', ')}`);
+  if (still.length === 0) return;
+  throw new Error(`apt installed ${packages.join(', ')}, but the PATH has no ${still.join(', ')}`);
 }
 
 function whyNotApt(): string | undefined {
