@@ -9,6 +9,8 @@ import type { ErrorContext } from '../kafka/index.ts';
 export const STORAGE_ERROR_CODES = [
   /** The caller's AbortSignal fired. */
   'STORAGE_ABORTED',
+  /** A put-if-absent whose answer was lost, and now something is there. */
+  'STORAGE_AMBIGUOUS',
   /** The bucket or directory itself is not there. */
   'STORAGE_BUCKET_MISSING',
   /** The store does not honour put-if-absent. */

@@ -6,20 +6,22 @@ import { join } from 'node:path';
 import { errno } from './fs-errors.ts';
 import type { FileSystem } from './file-system.ts';
 import { isKeySegment } from './object-key.ts';
-import type { ListedObject, ListOptions } from './object-store.ts';
+import type { ListedObject } from './object-store.ts';
 
 type ListFiles = Pick<FileSystem, 'readdir' | 'stat'>;
 
-/** @param root the folder that keys are relative to */
+/**
+ * @param root the folder that keys are relative to
+ * @param startAfter only keys after this one
+ */
 export async function* listFolder(
   files: ListFiles,
   root: string,
   prefix: string,
-  { startAfter = '', signal }: ListOptions,
+  startAfter = '',
 ): AsyncIterable<ListedObject> {
   const walk = async function* (parent: string): AsyncIterable<ListedObject> {
     for (const name of await sortedNames(files, join(root, parent))) {
-      signal?.throwIfAborted();
       const key = parent + name;
       if (key.endsWith('/')) {
         const mayMatch = key.startsWith(prefix) || prefix.startsWith(key);

@@ -143,7 +143,10 @@ export class FsObjectStore implements ObjectStore {
     this.#checkSignal(options);
     try {
       await this.#files.stat(this.#temporary);
-      yield* listFolder(this.#files, this.#root, prefix, options);
+      for await (const listed of listFolder(this.#files, this.#root, prefix, options.startAfter)) {
+        this.#checkSignal(options);
+        yield listed;
+      }
     } catch (error) {
       throw fsError(error, 'list', this.location);
     }

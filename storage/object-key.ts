@@ -23,17 +23,21 @@ export function isKeySegment(segment: string): boolean {
   );
 }
 
+/** @returns whether it is a relative path of plain segments */
+export function isKey(key: string): boolean {
+  return key.length <= KEY_BYTES_MAX && key.split('/').every(isKeySegment);
+}
+
 /**
  * @param key an object key
  * @throws `STORAGE_KEY_INVALID` unless it is a relative path of plain segments
  */
 export function checkKey(key: string): void {
-  if (key.length > KEY_BYTES_MAX || !key.split('/').every(isKeySegment)) {
-    throw storageError(
-      'STORAGE_KEY_INVALID',
-      `"${key}" is no object key: segments of letters, digits, ".", "_" and "-" of up to ` +
-        `${KEY_SEGMENT_BYTES_MAX} bytes, joined by "/", ${KEY_BYTES_MAX} bytes in all.`,
-      { details: { key } },
-    );
-  }
+  if (isKey(key)) return;
+  throw storageError(
+    'STORAGE_KEY_INVALID',
+    `"${key}" is no object key: segments of letters, digits, ".", "_" and "-" of up to ` +
+      `${KEY_SEGMENT_BYTES_MAX} bytes, joined by "/", ${KEY_BYTES_MAX} bytes in all.`,
+    { details: { key } },
+  );
 }

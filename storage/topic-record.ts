@@ -1,0 +1,78 @@
+/**
+ * What Outrigger knows of a topic and the brokers do not: whether it is diskless, and the user's
+ * values of the configs that the broker must not see as they are. One small JSON object per topic
+ * id; the copy in the bucket is the truth, the one in Redis is for speed.
+ */
+import { z } from 'zod';
+import { storageError } from './errors.ts';
+import { jsonRecord, parseJsonRecord } from './json-record.ts';
+import type { CallOptions, ObjectStore } from './object-store.ts';
+
+const PREFIX = 'topics/';
+const SUFFIX = '.json';
+
+const topicRecordSchema = z
+  .object({
+    /** 16 bytes in base64url, as Kafka prints it. */
+    topicId: z.string().regex(/^[A-Za-z0-9_-]{22}$/),
+    name: z.string().regex(/^[A-Za-z0-9._-]{1,249}$/),
+    diskless: z.boolean(),
+    /** The user's values of keys that Outrigger keeps, by Kafka's name of the key. */
+    configs: z.record(z.string(), z.string()),
+    updatedAtMs: z.int().min(0),
+    /** Counts changes from 1: of two copies the higher is the newer. */
+    version: z.int().min(1),
+  })
+  .readonly();
+
+export type TopicRecord = z.infer<typeof topicRecordSchema>;
+
+/** @throws `STORAGE_RECORD_CORRUPT` unless the bytes are a topic record */
+export function parseTopicRecord(bytes: Buffer, where: string): TopicRecord {
+  return parseJsonRecord(bytes, topicRecordSchema, where);
+}
+
+/** The topic records of a bucket. */
+export class TopicRecordStore {
+  readonly #store: ObjectStore;
+
+  constructor(store: ObjectStore) {
+    this.#store = store;
+  }
+
+  /** @returns undefined for a topic without a record */
+  async get(topicId: string, options?: CallOptions): Promise<TopicRecord | undefined> {
+    const key = keyOf(topicId);
+    const outcome = await this.#store.get(key, options);
+    if (outcome.kind === 'missing') return undefined;
+    const where = `${key} in ${this.#store.location}`;
+    const record = parseTopicRecord(outcome.bytes, where);
+    if (record.topicId === topicId) return record;
+    throw storageError('STORAGE_RECORD_CORRUPT', `${where} is of the topic ${record.topicId}.`, {
+      details: { key, topicId: record.topicId },
+    });
+  }
+
+  /** Replaces the topic's record. */
+  async put(record: TopicRecord, options?: CallOptions): Promise<void> {
+    const valid = topicRecordSchema.parse(record);
+    await this.#store.put(keyOf(valid.topicId), jsonRecord(valid), options);
+  }
+
+  async delete(topicId: string, options?: CallOptions): Promise<void> {
+    await this.#store.delete([keyOf(topicId)], options);
+  }
+
+  /** All records; a listing may lag, so one that is new may not be among them. */
+  async *list(options?: CallOptions): AsyncIterable<TopicRecord> {
+    for await (const { key } of this.#store.list(PREFIX, options)) {
+      if (!key.endsWith(SUFFIX)) continue;
+      const record = await this.get(key.slice(PREFIX.length, -SUFFIX.length), options);
+      if (record !== undefined) yield record;
+    }
+  }
+}
+
+function keyOf(topicId: string): string {
+  return `${PREFIX}${topicId}${SUFFIX}`;
+}
