@@ -16,6 +16,7 @@ export const PROXY_ERROR_CODES = [
   'PROXY_FILL_UNAVAILABLE',
   'PROXY_OBJECT_MISSING',
   'PROXY_OBJECT_CORRUPT',
+  'PROXY_LOG_UNREADABLE',
 ] as const;
 
 export type ProxyErrorCode = (typeof PROXY_ERROR_CODES)[number];

@@ -1,0 +1,116 @@
+/**
+ * ListOffsets by timestamp and of the largest timestamp (DESIGN §7). In a placeholder the broker
+ * sees the first and the last timestamp only, so its answer is made exact within the real batch.
+ * Offsets that are not found by timestamp are the broker's own.
+ */
+import {
+  findByTimestamp,
+  findMaxTimestamp,
+  KafkaErrorCode,
+  ListOffsetsRequest,
+  ListOffsetsResponse,
+  OutriggerError,
+  readPlaceholder,
+  restoreBatch,
+  type KeyRing,
+} from '../../kafka/index.ts';
+import type { ConnectionContext, Reply, RequestHandler } from '../connection/handler.ts';
+import { changedReply, decodeReply, decodeRequest } from '../connection/recode.ts';
+import type { BatchResolver } from '../read/batch-resolver.ts';
+import type { LogPartition, LogReader } from '../read/log-reader.ts';
+import type { TopicCatalog } from '../topics/topic-catalog.ts';
+
+/** Asks for the record with the largest timestamp (KIP-734). */
+const MAX_TIMESTAMP = -3n;
+
+export interface ListOffsetsDependencies {
+  readonly catalog: TopicCatalog;
+  readonly logReader: LogReader;
+  readonly resolver: BatchResolver;
+  readonly keyRing: KeyRing;
+}
+
+type PartitionResponse = ListOffsetsResponse['topics'][number]['partitions'][number];
+
+/** A partition whose answer has to be looked at more closely. */
+interface Lookup extends LogPartition {
+  readonly timestamp: bigint;
+}
+
+/** @returns the handler of ListOffsets */
+export function listOffsetsHandler(dependencies: ListOffsetsDependencies): RequestHandler {
+  return {
+    handle(request, connection) {
+      const body = decodeRequest(ListOffsetsRequest, request);
+      const lookups = lookupsOf(dependencies.catalog, body);
+      const frame = [request.frame];
+      if (lookups.length === 0) return { kind: 'forward', frame, reply: 'pass' };
+      const reply = async (answer: Buffer): Promise<Reply> => {
+        const { header, body: response } = decodeReply(ListOffsetsResponse, request, answer);
+        const found = lookups.map((lookup) => refine(dependencies, connection, lookup, response));
+        await Promise.all(found);
+        return changedReply(ListOffsetsResponse, request, header, response);
+      };
+      return { kind: 'forward', frame, reply };
+    },
+  };
+}
+
+function lookupsOf(catalog: TopicCatalog, body: ListOffsetsRequest): Lookup[] {
+  return body.topics.flatMap(({ name, partitions }) => {
+    const topic = catalog.byName(name);
+    if (topic?.record == null) return [];
+    return partitions
+      .filter(({ timestamp }) => timestamp >= 0n || timestamp === MAX_TIMESTAMP)
+      .map(({ partitionIndex, timestamp }) => ({
+        topic: name,
+        topicId: topic.topicId,
+        partition: partitionIndex,
+        timestamp,
+      }));
+  });
+}
+
+/** Corrects the answer for one partition in place. */
+async function refine(
+  dependencies: ListOffsetsDependencies,
+  connection: ConnectionContext,
+  lookup: Lookup,
+  response: ListOffsetsResponse,
+): Promise<void> {
+  const topic = response.topics.find(({ name }) => name === lookup.topic);
+  const answer = topic?.partitions.find((item) => item.partitionIndex === lookup.partition);
+  if (answer === undefined || answer.errorCode !== 0 || answer.offset < 0n) return;
+  try {
+    await refineWithin(dependencies, lookup, answer);
+  } catch (error) {
+    if (!(error instanceof OutriggerError)) throw error;
+    // The broker's offset may lie behind records that the client is looking for.
+    connection.log.warn({ err: error }, 'an offset could not be looked up in its batch');
+    answer.errorCode = KafkaErrorCode.REPLICA_NOT_AVAILABLE;
+    answer.offset = -1n;
+    answer.timestamp = -1n;
+  }
+}
+
+async function refineWithin(
+  { logReader, resolver, keyRing }: ListOffsetsDependencies,
+  lookup: Lookup,
+  answer: PartitionResponse,
+): Promise<void> {
+  const { topic, partition, timestamp } = lookup;
+  const batch = await logReader.batchAt(lookup, answer.offset);
+  if (batch === undefined) return;
+  const reading = readPlaceholder({ buf: batch, at: 0, topic, partition, keyRing, deep: true });
+  if (reading.kind !== 'placeholder') return;
+  const offset = batch.readBigInt64BE(0);
+  const real = await resolver.resolve({ topic, partition, pointer: reading.pointer, offset });
+  const [header, records] = restoreBatch(real, batch);
+  const found =
+    timestamp === MAX_TIMESTAMP
+      ? findMaxTimestamp(header, records)
+      : findByTimestamp(header, records, timestamp);
+  if (found === undefined) return;
+  answer.offset = found.offset;
+  answer.timestamp = found.timestamp;
+}
