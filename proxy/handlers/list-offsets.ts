@@ -99,8 +99,9 @@ async function refineWithin(
   answer: PartitionResponse,
 ): Promise<void> {
   const { topic, partition, timestamp } = lookup;
-  const batch = await logReader.batchAt(lookup, answer.offset);
-  if (batch === undefined) return;
+  const entry = await logReader.batchAt(lookup, answer.offset);
+  if (entry === undefined) return;
+  const { batch, logStartOffset } = entry;
   const reading = readPlaceholder({ buf: batch, at: 0, topic, partition, keyRing, deep: true });
   if (reading.kind !== 'placeholder') return;
   const offset = batch.readBigInt64BE(0);
@@ -109,7 +110,7 @@ async function refineWithin(
   const found =
     timestamp === MAX_TIMESTAMP
       ? findMaxTimestamp(header, records)
-      : findByTimestamp(header, records, timestamp);
+      : findByTimestamp(header, records, timestamp, logStartOffset);
   if (found === undefined) return;
   answer.offset = found.offset;
   answer.timestamp = found.timestamp;

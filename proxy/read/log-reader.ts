@@ -13,6 +13,13 @@ export interface LogPartition {
   readonly partition: number;
 }
 
+/** A batch of a broker's log. */
+export interface LogEntry {
+  readonly batch: Buffer;
+  /** The first offset that the broker still serves: records of the batch may lie below it. */
+  readonly logStartOffset: bigint;
+}
+
 const CONSUMER = -1;
 /** A broker gives at least one batch, whatever the limit. */
 const ONE_BATCH = 1;
@@ -29,7 +36,7 @@ export class LogReader {
    *   compacted away; undefined at the end of the log
    * @throws PROXY_LOG_UNREADABLE, retriable
    */
-  async batchAt(partition: LogPartition, offset: bigint): Promise<Buffer | undefined> {
+  async batchAt(partition: LogPartition, offset: bigint): Promise<LogEntry | undefined> {
     const leader = await this.#leaderOf(partition);
     const broker = await this.#cluster.toBroker(leader.leaderId);
     const asked = {
@@ -50,8 +57,10 @@ export class LogReader {
     const answered = response.responses[0]?.partitions[0];
     const errorCode = response.errorCode || (answered?.errorCode ?? 0);
     if (errorCode !== 0) throw unreadable(partition, errorCode);
-    for (const batch of completeBatches(answered?.records ?? Buffer.alloc(0))) return batch;
-    return undefined;
+    if (answered === undefined) return undefined;
+    const { records, logStartOffset } = answered;
+    const [batch] = completeBatches(records ?? Buffer.alloc(0));
+    return batch === undefined ? undefined : { batch, logStartOffset };
   }
 
   async #leaderOf(partition: LogPartition): Promise<{ leaderId: number; leaderEpoch: number }> {
