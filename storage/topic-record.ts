@@ -17,6 +17,8 @@ const topicRecordSchema = z
     topicId: z.string().regex(/^[A-Za-z0-9_-]{22}$/),
     name: z.string().regex(/^[A-Za-z0-9._-]{1,249}$/),
     diskless: z.boolean(),
+    /** Set when a diskless topic is made classic, until its log holds no placeholder any more. */
+    placeholdersLeft: z.literal(true).optional(),
     /** The user's values of keys that Outrigger keeps, by Kafka's name of the key. */
     configs: z.record(z.string(), z.string()),
     updatedAtMs: z.int().min(0),
