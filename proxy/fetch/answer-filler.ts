@@ -5,7 +5,7 @@
 import {
   completeBatches,
   type BytesInput,
-  type FetchResponse,
+  FetchResponse,
   type KeyRing,
   type MessageInput,
 } from '../../kafka/index.ts';
@@ -29,7 +29,7 @@ interface Part {
 
 /** The answer with real batches, and what to call once it is sent. */
 export interface FilledAnswer {
-  readonly body: MessageInput<typeof import('../../kafka/index.ts').FetchResponse>;
+  readonly body: MessageInput<typeof FetchResponse>;
   readonly release: () => void;
 }
 
@@ -119,16 +119,8 @@ export class AnswerFiller {
   /** @param sent what of the partition goes to the client: nothing if 0 */
   #learn({ demands, starved, readCommitted }: Fetch, part: Part, sent: number): void {
     const { key, response, batches } = part;
-    let logBytes = 0;
-    let realBytes = 0;
-    for (const batch of batches ?? []) {
-      logBytes += batch.bytes.length;
-      realBytes += batch.realBytes;
-    }
-    const recordsBytes = response.records?.length ?? 0;
-    if (batches === null) this.#ratios.observe(key, recordsBytes, recordsBytes);
-    else this.#ratios.observe(key, logBytes, realBytes);
-
+    if (batches === null) this.#ratios.observeReal(key, response.records?.length ?? 0);
+    else this.#ratios.observeBatches(key, batches);
     const demand = demands.get(key);
     if (demand === undefined) return;
     const end = readCommitted ? response.lastStableOffset : response.highWatermark;

@@ -1,8 +1,11 @@
 /** What the broker sent of one partition, batch by batch: real batches, and placeholders of others. */
 import {
+  batchMagic,
   completeBatchBytes,
   completeBatches,
+  MAGIC_V2,
   readPlaceholder,
+  recordCount,
   type KeyRing,
   type Pointer,
   type UnknownPointer,
@@ -18,6 +21,8 @@ export interface LogBatch {
   readonly unknown: UnknownPointer | null;
   /** What the consumer gets for it, in bytes. */
   readonly realBytes: number;
+  /** How many records it has; a message of the oldest formats counts as one. */
+  readonly records: number;
 }
 
 /** Where a records field comes from. */
@@ -53,7 +58,8 @@ export function readLogBatches(
       const bytes = records.subarray(at, at + size);
       const pointer = reading.kind === 'placeholder' ? reading.pointer : null;
       const unknown = reading.kind === 'unknown' ? reading : null;
-      batches.push({ bytes, pointer, unknown, realBytes: pointer?.length ?? size });
+      const real = realBatch(bytes);
+      batches.push({ ...real, pointer, unknown, realBytes: pointer?.length ?? size });
     }
     at += size;
   }
@@ -67,5 +73,6 @@ function addReal(batches: LogBatch[], records: Buffer, end: number): void {
 
 /** @param bytes a batch that is no placeholder */
 export function realBatch(bytes: Buffer): LogBatch {
-  return { bytes, pointer: null, unknown: null, realBytes: bytes.length };
+  const records = batchMagic(bytes) < MAGIC_V2 ? 1 : recordCount(bytes);
+  return { bytes, pointer: null, unknown: null, realBytes: bytes.length, records };
 }

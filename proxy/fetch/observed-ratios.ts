@@ -1,9 +1,10 @@
 /**
- * How many bytes of a broker's log stand for one byte that a consumer gets, partition by partition,
- * as the fetches of late have shown. It turns a client's limits, which speak of real bytes, into
- * limits that the broker applies to placeholders.
+ * What the fetches of late have shown of each partition: how many bytes of the broker's log stand
+ * for one byte that a consumer gets, and how large its records are. It turns a client's limits,
+ * which speak of real bytes, into limits that the broker applies to placeholders.
  */
 import { LRUCache } from 'lru-cache';
+import type { LogBatch } from './log-batches.ts';
 
 /** What is assumed of a partition that nothing is known of: most placeholders are far smaller. */
 const RATIO_UNKNOWN = 1 / 16;
@@ -13,9 +14,12 @@ const PARTITIONS_MAX = 100_000;
 const HALF_LIFE_BYTES = 4 * 1024 * 1024;
 
 interface Observed {
-  logBytes: number;
-  realBytes: number;
+  readonly logBytes: number;
+  readonly realBytes: number;
+  readonly records: number;
 }
+
+const NOTHING: Observed = { logBytes: 0, realBytes: 0, records: 0 };
 
 export class ObservedRatios {
   readonly #observed = new LRUCache<string, Observed>({ max: PARTITIONS_MAX });
@@ -26,20 +30,41 @@ export class ObservedRatios {
    */
   ratioOf(key: string): number {
     const seen = this.#observed.get(key);
-    if (seen === undefined) return RATIO_UNKNOWN;
-    return Math.min(1, seen.logBytes / seen.realBytes);
+    return seen === undefined ? RATIO_UNKNOWN : Math.min(1, seen.logBytes / seen.realBytes);
   }
 
-  /**
-   * @param logBytes of whole batches that a fetch took from the broker's log
-   * @param realBytes that they stand for; nothing is learnt from an empty answer
-   */
-  observe(key: string, logBytes: number, realBytes: number): void {
+  /** @returns the real bytes of a record on average, 0 if that is not known */
+  recordBytesOf(key: string): number {
+    const seen = this.#observed.get(key);
+    return seen === undefined || seen.records === 0 ? 0 : seen.realBytes / seen.records;
+  }
+
+  /** Notes what a fetch has brought: placeholders and real batches. */
+  observeBatches(key: string, batches: readonly LogBatch[]): void {
+    let logBytes = 0;
+    let realBytes = 0;
+    let records = 0;
+    for (const batch of batches) {
+      logBytes += batch.bytes.length;
+      realBytes += batch.realBytes;
+      records += batch.records;
+    }
+    this.#add(key, { logBytes, realBytes, records });
+  }
+
+  /** Notes that a fetch has brought so many bytes of real batches and nothing else. */
+  observeReal(key: string, bytes: number): void {
+    this.#add(key, { logBytes: bytes, realBytes: bytes, records: 0 });
+  }
+
+  #add(key: string, { logBytes, realBytes, records }: Observed): void {
     if (realBytes <= 0 || logBytes <= 0) return;
-    const seen = this.#observed.get(key) ?? { logBytes: 0, realBytes: 0 };
+    const seen = this.#observed.get(key) ?? NOTHING;
     const kept = 0.5 ** (realBytes / HALF_LIFE_BYTES);
-    seen.logBytes = seen.logBytes * kept + logBytes;
-    seen.realBytes = seen.realBytes * kept + realBytes;
-    this.#observed.set(key, seen);
+    this.#observed.set(key, {
+      logBytes: seen.logBytes * kept + logBytes,
+      realBytes: seen.realBytes * kept + realBytes,
+      records: seen.records * kept + records,
+    });
   }
 }
