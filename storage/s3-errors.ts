@@ -76,6 +76,7 @@ const TLS = passing(
   "TLS failed; check the scheme of the endpoint and the store's certificate",
   false,
 );
+const NOT_DONE = refused('STORAGE_REFUSED', 'the store refused the request');
 const CREDENTIALS = passing(
   'STORAGE_DENIED',
   'no credentials were found in the configuration, environment or instance metadata',
@@ -96,6 +97,7 @@ const BY_NAME: ReadonlyMap<string, Meaning> = new Map([
   ['XAmzContentSHA256Mismatch', DAMAGED],
   ['ConditionalRequestConflict', CONFLICT],
   ['OperationAborted', CONFLICT],
+  ['NotImplemented', NOT_DONE],
   ['QuotaExceeded', FULL],
   ['XMinioStorageFull', FULL],
   ['RequestTimeout', passing('STORAGE_TIMEOUT', 'the store gave up waiting for the bytes', true)],
@@ -126,8 +128,6 @@ const BY_STATUS: ReadonlyMap<number, Meaning> = new Map([
   [429, passing('STORAGE_UNAVAILABLE', 'too many requests', false)],
   [507, FULL],
 ]);
-
-const NOT_UNDERSTOOD = refused('STORAGE_REFUSED', 'the store refused the request');
 
 /** @returns status and name, which is the S3 error code or, below HTTP, the errno name */
 export function s3Answer(error: unknown): S3Answer {
@@ -178,5 +178,5 @@ function meaningOf(error: unknown, { status, name }: S3Answer, call: S3Call): Me
   if (status === undefined) return BROKEN;
   const byStatus = BY_STATUS.get(status);
   if (byStatus !== undefined) return byStatus;
-  return status >= 500 || status < 300 ? SERVER : NOT_UNDERSTOOD;
+  return status >= 500 || status < 300 ? SERVER : NOT_DONE;
 }
