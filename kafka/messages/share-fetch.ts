@@ -9,12 +9,12 @@ import type { MessageOf } from '../wire/message.ts';
 import {
   array,
   bool,
+  bytes,
   int16,
   int32,
   int64,
   int8,
   nullable,
-  records,
   since,
   string,
   struct,
@@ -81,7 +81,7 @@ export const ShareFetchResponse = message(
             acknowledgeErrorCode: int16(),
             acknowledgeErrorMessage: nullable(string()),
             currentLeader: leaderIdAndEpoch,
-            records: records(),
+            records: bytes(),
             acquiredRecords: array(
               struct({
                 firstOffset: int64(),

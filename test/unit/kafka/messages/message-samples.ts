@@ -74,7 +74,7 @@ function ofField(field: Field, version: number, flexible: boolean): fc.Arbitrary
 const unknownTags: fc.Arbitrary<RawTag[]> = fc
   .uniqueArray(
     fc.record({
-      tag: fc.integer({ min: UNKNOWN_TAG_FIRST, max: 0xffff_ffff }),
+      tag: fc.integer({ min: UNKNOWN_TAG_FIRST, max: 0x7fff_ffff }),
       bytes: fc.uint8Array({ maxLength: BYTES_MAX }).map((raw) => Buffer.from(raw)),
     }),
     { minLength: 1, maxLength: 2, selector: ({ tag }) => tag },
