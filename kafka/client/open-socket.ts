@@ -15,6 +15,8 @@ export interface TlsOptions {
   readonly key?: string | undefined;
   /** The name in the broker's certificate, when it is not the host. */
   readonly servername?: string | undefined;
+  /** False accepts a certificate of any name. Default true. */
+  readonly verifyHostname?: boolean | undefined;
   /** False accepts any certificate. Default true. */
   readonly rejectUnauthorized?: boolean | undefined;
 }
@@ -55,12 +57,13 @@ export async function openSocket(
 function secureSocket(host: string, port: number, options: TlsOptions): Socket {
   // A name for SNI must not be an address (RFC 6066).
   const servername = options.servername ?? (isIP(host) === 0 ? host : '');
-  const { ca, cert, key, rejectUnauthorized } = options;
+  const { ca, cert, key, rejectUnauthorized, verifyHostname } = options;
   return connectTls({
     host,
     port,
     servername,
     rejectUnauthorized: rejectUnauthorized ?? true,
+    ...(verifyHostname === false ? { checkServerIdentity: () => undefined } : {}),
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
