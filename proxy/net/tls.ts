@@ -4,7 +4,13 @@
  * needs no restart. A pair that does not fit is refused at start and ignored, with a warning, later.
  */
 import { readFile, stat } from 'node:fs/promises';
-import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import type { Server, ServerOpts, Socket } from 'node:net';
+import {
+  createSecureContext,
+  createServer,
+  type SecureContextOptions,
+  type Server as TlsServer,
+} from 'node:tls';
 import type { Logger } from 'pino';
 import { proxyError } from '../errors.ts';
 
@@ -18,20 +24,21 @@ export interface TlsFiles {
 
 /** How often the files are looked at: their change is noticed this late at most. */
 const CHECK_INTERVAL_MS = 30_000;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** The certificate that the listeners show, as new as its files. */
 export class ServerTls {
   readonly #files: TlsFiles;
   readonly #log: Logger;
-  #context: SecureContext;
-  #fingerprint: string;
+  #loaded: Loaded;
+  /** Listeners that show it: at most one per node. */
+  readonly #servers = new Set<TlsServer>();
   readonly #timer: NodeJS.Timeout;
 
   private constructor(files: TlsFiles, loaded: Loaded, log: Logger) {
     this.#files = files;
     this.#log = log;
-    this.#context = loaded.context;
-    this.#fingerprint = loaded.fingerprint;
+    this.#loaded = loaded;
     this.#timer = setInterval(() => void this.reload(), CHECK_INTERVAL_MS).unref();
   }
 
@@ -40,23 +47,38 @@ export class ServerTls {
     return new ServerTls(files, await load(files), log);
   }
 
-  /** Whether clients have to show a certificate. */
-  get demandsCertificate(): boolean {
-    return this.#files.caFile !== undefined;
-  }
-
-  /** What a new connection is to be secured with. */
-  get context(): SecureContext {
-    return this.#context;
+  /**
+   * @param options of the sockets that it accepts
+   * @param onSocket called with each socket once its handshake is done
+   * @returns a server that shows the certificate, and the new one after a reload
+   */
+  createServer(options: ServerOpts, onSocket: (socket: Socket) => void): Server {
+    const demandsCertificate = this.#files.caFile !== undefined;
+    const server = createServer(
+      {
+        ...options,
+        ...this.#loaded.options,
+        minVersion: 'TLSv1.2',
+        handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+        requestCert: demandsCertificate,
+        rejectUnauthorized: demandsCertificate,
+      },
+      onSocket,
+    );
+    server.on('tlsClientError', (error, socket) => {
+      this.#log.info({ err: error, client: socket.remoteAddress }, 'a TLS handshake failed');
+    });
+    this.#servers.add(server);
+    server.on('close', () => this.#servers.delete(server));
+    return server;
   }
 
   /** Reads the files again if they changed. Never fails: what does not fit leaves the old in use. */
   async reload(): Promise<void> {
     try {
-      if ((await fingerprintOf(this.#files)) === this.#fingerprint) return;
-      const loaded = await load(this.#files);
-      this.#context = loaded.context;
-      this.#fingerprint = loaded.fingerprint;
+      if ((await fingerprintOf(this.#files)) === this.#loaded.fingerprint) return;
+      this.#loaded = await load(this.#files);
+      for (const server of this.#servers) server.setSecureContext(this.#loaded.options);
       this.#log.info({ certFile: this.#files.certFile }, 'certificate replaced');
     } catch (error) {
       this.#log.warn({ err: error }, 'the changed certificate is not used');
@@ -69,7 +91,7 @@ export class ServerTls {
 }
 
 interface Loaded {
-  readonly context: SecureContext;
+  readonly options: SecureContextOptions;
   readonly fingerprint: string;
 }
 
@@ -82,7 +104,8 @@ async function load(files: TlsFiles): Promise<Loaded> {
       key: await readFile(files.keyFile),
       ...(files.caFile === undefined ? {} : { ca: await readFile(files.caFile) }),
     };
-    return { context: createSecureContext(options), fingerprint };
+    createSecureContext(options); // throws if key and certificate do not fit
+    return { options, fingerprint };
   } catch (error) {
     const names = Object.values(files).join(', ');
     const reason = error instanceof Error ? error.message : String(error);
