@@ -18,8 +18,8 @@ export const BODY_BYTES_MAX = 32 * 1024 * 1024;
 const ZSTD_FRAMES_MAX = 64;
 /** Deflate begins to give bytes out after its code tables, which take a few hundred at most. */
 const GZIP_PREFIX_INPUT_BYTES = 1024;
-/** A zstd block decodes to at most this much (RFC 8878); gzip's prefix to at most eight times it. */
-const PREFIX_OUTPUT_BYTES_MAX = 8 * 128 * 1024;
+/** The largest block of any codec, which is LZ4's; Kafka's own encoders stay at 128 KiB. */
+const PREFIX_OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
 
 const ENCODERS: Readonly<Record<CompressionCodec, (body: Buffer) => Buffer>> = {
   [CODEC.none]: (body) => body,

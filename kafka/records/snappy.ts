@@ -27,7 +27,8 @@ export function decompressSnappy(
   bytesMax: number,
   options: DecompressOptions = {},
 ): Decompressed {
-  if (XERIAL_MAGIC.compare(body, 0, XERIAL_MAGIC.length) !== 0) return decodeBlock(body, bytesMax);
+  if (!body.subarray(0, XERIAL_MAGIC.length).equals(XERIAL_MAGIC))
+    return decodeBlock(body, bytesMax);
   const parts: Buffer[] = [];
   let bytesLeft = bytesMax;
   let at = XERIAL_HEADER_BYTES;
