@@ -193,6 +193,12 @@ export const CONFIG_KEYS = {
     min: MEBIBYTE,
     max: 4096 * MEBIBYTE,
   }),
+  'produce.timeout.ms': integer({
+    doc: 'How long produced batches may wait to be stored before store.failure.policy decides about them.',
+    default: '25000',
+    min: 1_000,
+    max: 600_000,
+  }),
   'commit.deadline.ms': integer({
     doc: 'How long after the creation of a WAL file its batches may still be committed in Kafka.',
     default: '60000',
