@@ -111,7 +111,7 @@ function checkEndpoint(endpoint: string): void {
 
 function checkCredentials({ accessKeyId, secretAccessKey }: S3Credentials): void {
   if (accessKeyId !== '' && secretAccessKey !== '') return;
-  throw invalid('store.s3.credentials', 'key id and secret are both given or both left out');
+  throw invalid('store.s3.access.key.id', 'key id and secret are both given or both left out');
 }
 
 function invalid(setting: string, reason: string): Error {
