@@ -9,10 +9,9 @@ import {
   type KeyRing,
   type MessageInput,
 } from '../../kafka/index.ts';
-import type { TopicCatalog } from '../topics/topic-catalog.ts';
 import type { BatchFiller, Filled } from './batch-filler.ts';
 import { cutAnswer } from './cut-answer.ts';
-import { findTopic, namesTopicsById, partitionKey, type Fetch } from './fetch.ts';
+import { findTopic, namesTopicsById, partitionKey, type Fetch, type FetchTopics } from './fetch.ts';
 import { readLogBatches, realBatch, type LogBatch } from './log-batches.ts';
 import type { ObservedRatios } from './observed-ratios.ts';
 
@@ -34,14 +33,14 @@ export interface FilledAnswer {
 }
 
 export interface AnswerFillerOptions {
-  readonly catalog: TopicCatalog;
+  readonly catalog: FetchTopics;
   readonly keyRing: KeyRing;
   readonly filler: BatchFiller;
   readonly ratios: ObservedRatios;
 }
 
 export class AnswerFiller {
-  readonly #catalog: TopicCatalog;
+  readonly #catalog: FetchTopics;
   readonly #keyRing: KeyRing;
   readonly #filler: BatchFiller;
   readonly #ratios: ObservedRatios;

@@ -23,7 +23,7 @@ import {
   ownReply,
 } from '../connection/recode.ts';
 import type { LeaderHints } from '../nodes/leader-hints.ts';
-import type { CatalogTopic, TopicCatalog } from '../topics/topic-catalog.ts';
+import type { CatalogTopic } from '../topics/topic-catalog.ts';
 import type { AnswerFiller } from './answer-filler.ts';
 import { scaleLimits, type PartitionDemand } from './fetch-limits.ts';
 import {
@@ -32,6 +32,7 @@ import {
   partitionKey,
   type ClientDemand,
   type Fetch,
+  type FetchTopics,
 } from './fetch.ts';
 import type { ObservedRatios } from './observed-ratios.ts';
 
@@ -43,10 +44,10 @@ const SESSIONLESS = { sessionId: 0, sessionEpoch: -1 } as const;
 const CONSUMER = -1;
 
 export interface FetchDependencies {
-  readonly catalog: TopicCatalog;
+  readonly catalog: FetchTopics;
   readonly answerFiller: AnswerFiller;
   readonly ratios: ObservedRatios;
-  readonly leaderHints: LeaderHints;
+  readonly leaderHints: Pick<LeaderHints, 'rewriteFetch'>;
   /** What one answer may hold in memory, whatever the client asks. */
   readonly answerBytesMax: number;
 }
@@ -80,7 +81,7 @@ export function fetchHandler(dependencies: FetchDependencies): RequestHandler {
 }
 
 function unknownTopicIds(
-  catalog: TopicCatalog,
+  catalog: FetchTopics,
   request: ClientRequest,
   body: FetchRequest,
 ): string[] {

@@ -5,6 +5,9 @@ import type { CatalogTopic, TopicCatalog } from '../topics/topic-catalog.ts';
 /** From here on topics are named by id. */
 const FETCH_VERSION_TOPIC_IDS = 13;
 
+/** What fetches ask of the catalog. */
+export type FetchTopics = Pick<TopicCatalog, 'byId' | 'byName' | 'lookUp'>;
+
 /** What the client asked of one partition, in real bytes. */
 export interface ClientDemand {
   readonly fetchOffset: bigint;
@@ -36,7 +39,7 @@ export function namesTopicsById({ apiVersion }: ClientRequest): boolean {
 
 /** @returns what is known of the topic */
 export function findTopic(
-  catalog: TopicCatalog,
+  catalog: FetchTopics,
   request: ClientRequest,
   { topic, topicId }: TopicName,
 ): CatalogTopic | undefined {

@@ -27,10 +27,9 @@ import {
   ownReply,
 } from '../connection/recode.ts';
 import type { LeaderHints } from '../nodes/leader-hints.ts';
-import type { TopicCatalog } from '../topics/topic-catalog.ts';
 import type { Clock } from '../wal/clock.ts';
 import type { BatchFiller, FillDemand, Filled } from './batch-filler.ts';
-import { partitionKey } from './fetch.ts';
+import { partitionKey, type FetchTopics } from './fetch.ts';
 import { readLogBatches, realBatch, type LogBatch } from './log-batches.ts';
 import type { ObservedRatios } from './observed-ratios.ts';
 
@@ -40,11 +39,11 @@ const EPOCH_OPEN = 0;
 const SCALED_BYTES_MIN = 8 * 1024;
 
 export interface ShareFetchDependencies {
-  readonly catalog: TopicCatalog;
+  readonly catalog: FetchTopics;
   readonly keyRing: KeyRing;
   readonly filler: BatchFiller;
   readonly ratios: ObservedRatios;
-  readonly leaderHints: LeaderHints;
+  readonly leaderHints: Pick<LeaderHints, 'rewriteShareFetch'>;
   /** Whether filling can be expected to work; while it cannot, nothing should be acquired. */
   readonly storeAvailable: () => boolean;
   readonly answerBytesMax: number;
@@ -89,7 +88,7 @@ function followSession(known: Session | undefined, body: ShareFetchRequest): Ses
   return session;
 }
 
-async function lookUp(catalog: TopicCatalog, body: ShareFetchRequest): Promise<void> {
+async function lookUp(catalog: FetchTopics, body: ShareFetchRequest): Promise<void> {
   const unknown = body.topics
     .map(({ topicId }) => topicId)
     .filter((topicId) => catalog.byId(topicId) === undefined);
@@ -97,7 +96,7 @@ async function lookUp(catalog: TopicCatalog, body: ShareFetchRequest): Promise<v
 }
 
 /** The keys, by topic name, of those partitions of a session that may hold placeholders. */
-function markedPartitions(catalog: TopicCatalog, session: Session): string[] {
+function markedPartitions(catalog: FetchTopics, session: Session): string[] {
   const marked: string[] = [];
   for (const key of session) {
     const [topicId = '', partition] = key.split(':');

@@ -51,11 +51,14 @@ const PRODUCE_VERSION_TOPIC_IDS = 13;
 /** From here on batches are of the v2 format; older ones are left to the broker. */
 const PRODUCE_VERSION_BATCHES = 3;
 
+/** What is asked of the catalog. */
+type ProduceTopics = Pick<TopicCatalog, 'byId' | 'byName' | 'lookUp' | 'ensureConfigs'>;
+
 export interface ProduceDependencies {
-  readonly catalog: TopicCatalog;
+  readonly catalog: ProduceTopics;
   readonly writer: Pick<WalWriter, 'offer'>;
   readonly keyRing: KeyRing;
-  readonly leaderHints: LeaderHints;
+  readonly leaderHints: Pick<LeaderHints, 'rewriteProduce'>;
   /** What happens to batches while the object store takes none. */
   readonly storeFailurePolicy: 'error' | 'passthrough';
   readonly clock: Clock;
@@ -85,7 +88,10 @@ export function produceHandler(dependencies: ProduceDependencies): RequestHandle
 }
 
 /** Looks up what has to be known of the topics first; null if everything is. */
-function prepareTopics(catalog: TopicCatalog, { request, body }: Produce): Promise<unknown> | null {
+function prepareTopics(
+  catalog: ProduceTopics,
+  { request, body }: Produce,
+): Promise<unknown> | null {
   const byId = request.apiVersion >= PRODUCE_VERSION_TOPIC_IDS;
   const unknownIds: string[] = [];
   const unconfigured: Promise<unknown>[] = [];
@@ -103,7 +109,7 @@ function prepareTopics(catalog: TopicCatalog, { request, body }: Produce): Promi
   return unconfigured.length === 0 ? null : Promise.all(unconfigured);
 }
 
-async function prepareConfigs(catalog: TopicCatalog, ids: readonly string[]): Promise<void> {
+async function prepareConfigs(catalog: ProduceTopics, ids: readonly string[]): Promise<void> {
   for (const id of ids) {
     const topic = catalog.byId(id);
     if (topic?.diskless === true && topic.configs === null) await catalog.ensureConfigs(topic);
