@@ -11,6 +11,11 @@ import {
 import { FakeClock } from './fake-clock.ts';
 import { FaultyObjectStore } from './faulty-object-store.ts';
 
+/** The outcome of an offer, once there is one. */
+export interface Held {
+  outcome: WalOutcome | undefined;
+}
+
 export type Stored = Extract<WalOutcome, { kind: 'stored' }>;
 
 export class WriterHarness {
@@ -53,10 +58,18 @@ export class WriterHarness {
   }
 
   /** Offers what must be taken; the outcome is filled in once there is one. */
-  offer(batches: readonly WalBatch[]): { outcome: WalOutcome | undefined } {
+  offer(batches: readonly WalBatch[]): Held {
+    const held = this.offerIfUp(batches);
+    if (held === undefined) throw new TypeError('expected to be taken, got unavailable');
+    return held;
+  }
+
+  /** As `offer`, but undefined while the circuit is open. */
+  offerIfUp(batches: readonly WalBatch[]): Held | undefined {
     const offer = this.writer.offer(batches);
+    if (offer.kind === 'unavailable') return undefined;
     if (offer.kind !== 'wal') throw new TypeError(`expected to be taken, got ${offer.kind}`);
-    const held: { outcome: WalOutcome | undefined } = { outcome: undefined };
+    const held: Held = { outcome: undefined };
     void offer.uploaded.then((outcome) => (held.outcome = outcome));
     return held;
   }
@@ -81,7 +94,7 @@ export function batchOf(bytes: number, topic = 'topic', partition = 0): WalBatch
   return { topic, partition, bytes: batch };
 }
 
-export function storedOf(held: { outcome: WalOutcome | undefined }): Stored {
+export function storedOf(held: Held): Stored {
   if (held.outcome?.kind !== 'stored') {
     throw new TypeError(`expected to be stored, got ${held.outcome?.kind ?? 'no outcome yet'}`);
   }
