@@ -10,8 +10,24 @@ const VERSION = 1;
 const TOPIC_BYTES_MIN = 2;
 const PARTITION_BYTES_MIN = 3;
 
+/** An announcement in the form in which it waits for Redis. */
+export interface PackedFile {
+  readonly fileId: bigint;
+  readonly createdMs: number;
+  /** What other members are told, behind the id. */
+  readonly hint: Buffer;
+  readonly record: Buffer;
+}
+
+/** @returns the announcement in a form that refers to nothing of the caller's */
+export function packFile(file: FileAnnouncement): PackedFile {
+  const { fileId, createdMs, bytes, memberId, rack } = file;
+  const hint = Buffer.from(new Packer().varint(bytes).varint(memberId).text(rack).finish());
+  return { fileId, createdMs, hint, record: packFileRecord(file) };
+}
+
 /** @returns `u8 version · bytes · member · rack · created ms · topics`, as a copy */
-export function packFileRecord(file: FileAnnouncement): Buffer {
+function packFileRecord(file: FileAnnouncement): Buffer {
   const byTopic = new Map<string, FilePartition[]>();
   for (const partition of file.partitions) {
     const partitions = byTopic.get(partition.topic);
@@ -58,13 +74,6 @@ export function parseFileRecord(fileId: bigint, packed: Buffer): FileAnnouncemen
     }
   }
   return { fileId, bytes, memberId, rack, createdMs, partitions };
-}
-
-/** What other members are told of a file, behind its id. */
-export function packFileHint(file: FileAnnouncement): Buffer {
-  return Buffer.from(
-    new Packer().varint(file.bytes).varint(file.memberId).text(file.rack).finish(),
-  );
 }
 
 /** @param unpacker at the file id */

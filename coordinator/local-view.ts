@@ -41,7 +41,7 @@ export class LocalView {
   }
 
   emit(event: CoordinatorEvent): void {
-    for (const listener of [...this.#listeners]) {
+    for (const listener of this.#listeners) {
       try {
         listener(event);
       } catch (error) {
@@ -109,13 +109,12 @@ export class LocalView {
     return this.#topics;
   }
 
-  /** @returns whether it was news; an older version than the known one is not */
-  putTopic(record: TopicRecord): boolean {
+  /** Takes a record that is newer than the known one. */
+  putTopic(record: TopicRecord): void {
     const known = this.#topics.get(record.topicId);
-    if (known !== undefined && known.version >= record.version) return false;
+    if (known !== undefined && known.version >= record.version) return;
     this.#topics.set(record.topicId, record);
     this.emit({ kind: 'topic-changed', record });
-    return true;
   }
 
   removeTopic(topicId: string): void {

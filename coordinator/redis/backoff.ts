@@ -1,6 +1,4 @@
 /** How long to wait before Redis is tried again. */
-import { setTimeout as wait } from 'node:timers/promises';
-
 const FIRST_MS = 100;
 const LAST_MS = 5000;
 /** Doubling from the first wait reaches the last one well before. */
@@ -25,14 +23,5 @@ export class Backoff {
     const doublings = Math.min(this.#failureCount++, DOUBLINGS_MAX);
     const limitMs = Math.min(LAST_MS, FIRST_MS * 2 ** doublings);
     return limitMs * (0.5 + this.#random() / 2);
-  }
-}
-
-/** Waits, or returns at once when the signal is or gets aborted. */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await wait(ms, undefined, { signal });
-  } catch (error) {
-    if (!signal.aborted) throw error;
   }
 }

@@ -37,18 +37,15 @@ export type RedisEndpoint =
 
 /** @returns a name for messages, without credentials */
 export function endpointName(endpoint: RedisEndpoint): string {
-  const list = (addresses: readonly RedisAddress[]): string =>
-    addresses.map(({ host, port }) => `${host}:${port}`).join(',');
-  switch (endpoint.kind) {
-    case 'single': {
-      const url = URL.parse(endpoint.url);
-      return url === null ? 'the configured URL' : `${url.protocol}//${url.host}${url.pathname}`;
-    }
-    case 'sentinel':
-      return `${endpoint.masterName} of the sentinels ${list(endpoint.sentinels)}`;
-    case 'cluster':
-      return `the cluster of ${list(endpoint.nodes)}`;
+  if (endpoint.kind === 'single') {
+    const url = URL.parse(endpoint.url);
+    return url === null ? 'the configured URL' : `${url.protocol}//${url.host}${url.pathname}`;
   }
+  const addresses = endpoint.kind === 'sentinel' ? endpoint.sentinels : endpoint.nodes;
+  const list = addresses.map(({ host, port }) => `${host}:${port}`).join(', ');
+  return endpoint.kind === 'sentinel'
+    ? `${endpoint.masterName} of the sentinels ${list}`
+    : `the cluster of ${list}`;
 }
 
 /**
@@ -69,31 +66,27 @@ export function createClient(endpoint: RedisEndpoint, connectTimeoutMs: number):
     ...(password === undefined ? {} : { password }),
     ...(tls === undefined ? {} : { tls }),
   } as const;
-  switch (endpoint.kind) {
-    case 'single':
-      return new Redis(endpoint.url, { ...options, retryStrategy: null });
-    case 'sentinel': {
-      const { sentinels, masterName, db, sentinelUsername, sentinelPassword } = endpoint;
-      return new Redis({
-        ...options,
-        sentinels: sentinels.map(({ host, port }) => ({ host, port })),
-        name: masterName,
-        retryStrategy: null,
-        sentinelRetryStrategy: () => null,
-        ...(db === undefined ? {} : { db }),
-        ...(sentinelUsername === undefined ? {} : { sentinelUsername }),
-        ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
-      });
-    }
-    case 'cluster':
-      return new Cluster(
-        endpoint.nodes.map(({ host, port }) => ({ host, port })),
-        {
-          lazyConnect: true,
-          enableOfflineQueue: false,
-          clusterRetryStrategy: null,
-          redisOptions: options,
-        },
-      );
+  if (endpoint.kind === 'single') {
+    return new Redis(endpoint.url, { ...options, retryStrategy: null });
   }
+  if (endpoint.kind === 'cluster') {
+    const nodes = endpoint.nodes.map(({ host, port }) => ({ host, port }));
+    return new Cluster(nodes, {
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      clusterRetryStrategy: null,
+      redisOptions: options,
+    });
+  }
+  const { sentinels, masterName, db, sentinelUsername, sentinelPassword } = endpoint;
+  return new Redis({
+    ...options,
+    sentinels: sentinels.map(({ host, port }) => ({ host, port })),
+    name: masterName,
+    retryStrategy: null,
+    sentinelRetryStrategy: () => null,
+    ...(db === undefined ? {} : { db }),
+    ...(sentinelUsername === undefined ? {} : { sentinelUsername }),
+    ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
+  });
 }

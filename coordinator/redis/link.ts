@@ -49,6 +49,11 @@ export class RedisLink {
     this.#outage.succeeded(this.#part);
   }
 
+  /** There is nothing to ask for now, so what failed before no longer counts. */
+  rest(): void {
+    this.#outage.withdrawn(this.#part);
+  }
+
   /** Ends what is under way, for good. */
   close(): void {
     this.#closed = true;

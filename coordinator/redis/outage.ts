@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { OutriggerError } from '../../kafka/index.ts';
 
 /** The users of Redis, each with a connection of its own. */
-export type RedisPart = 'heartbeats' | 'announcements' | 'changes' | 'topics';
+export type RedisPart = 'heartbeats' | 'announcements' | 'changes';
 
 /** These do not pass by waiting: an operator must act. */
 const REFUSALS: readonly string[] = [
@@ -48,9 +48,14 @@ export class Outage {
   /** Redis has done what the part asked. */
   succeeded(part: RedisPart): void {
     this.#lastContactMs = this.#wallMs();
+    this.withdrawn(part);
+  }
+
+  /** The part has nothing to ask any more. */
+  withdrawn(part: RedisPart): void {
     if (!this.#failing.delete(part) || this.#failing.size > 0) return;
     this.#refusal = undefined;
-    this.#logger.info('Redis is back');
+    this.#logger.info('Redis can be used again');
   }
 
   /** It has not. The part tries again later. */

@@ -3,8 +3,7 @@
  * scripts' headers say what they do. Nothing else runs a script.
  */
 import type { TopicRecord } from '../../storage/index.ts';
-import type { FileAnnouncement } from '../coordinator.ts';
-import { packFileHint, packFileRecord } from '../file-record.ts';
+import type { PackedFile } from '../file-record.ts';
 import type { CoordinatorKeys } from '../keys.ts';
 import { formatMemberRecord, parseHeldMember, type HeldMember } from '../member-record.ts';
 import { malformed, Packer } from '../packing.ts';
@@ -87,7 +86,7 @@ export class CoordinatorScripts {
    * @param filesMax the most files that Redis keeps
    * @returns false if it keeps as many already
    */
-  async announceFile(file: FileAnnouncement, filesMax: number): Promise<boolean> {
+  async announceFile(file: PackedFile, filesMax: number): Promise<boolean> {
     const { files, filesUnsettled, changes, changesCount } = this.#keys;
     const reply = await this.#run(
       announceFileScript,
@@ -96,8 +95,8 @@ export class CoordinatorScripts {
         .u64(file.fileId)
         .f64(file.createdMs)
         .u32(filesMax)
-        .sizedBytes(packFileHint(file))
-        .sizedBytes(packFileRecord(file)),
+        .sizedBytes(file.hint)
+        .sizedBytes(file.record),
     );
     return reply.is('OK') || !reply.expect('FULL');
   }
