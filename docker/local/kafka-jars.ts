@@ -76,11 +76,7 @@ async function downloadKafka(
   const log4j = readdirSync(dir).map((name) => /^log4j-core-(.+)\.jar$/.exec(name)?.[1]);
   const log4jVersion = log4j.find((found) => found !== undefined);
   if (log4jVersion !== undefined) {
-    await downloadArtifact(
-      `org.apache.logging.log4j:log4j-slf4j-impl:${log4jVersion}`,
-      dir,
-      report,
-    );
+    await downloadArtifact(`org.apache.logging.log4j:log4j-slf4j-impl:${log4jVersion}`, dir);
   }
 }
 

@@ -6,26 +6,40 @@ import { createServer } from 'node:net';
 
 const FIRST = 20_000;
 const LAST = 32_000;
+const ATTEMPTS_MAX = 1_000;
+/** Returned before; a server that is about to start may not listen yet. */
 const taken = new Set<number>();
 
-/** @returns that many ports that nothing listens on, and that no earlier call has returned */
+/** @returns a port that nothing listens on: the preferred one, if it is such a port */
+export async function freePort(preferred?: number): Promise<number> {
+  if (preferred !== undefined && (await take([preferred]))) return preferred;
+  const [port] = await freePortRange(1);
+  return port;
+}
+
+/** @returns that many ports that nothing listens on */
 export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];
-  for (let attempt = 0; ports.length < count; attempt++) {
-    if (attempt > LAST - FIRST) throw new Error(`no ${count} free ports from ${FIRST} to ${LAST}`);
-    const port = FIRST + Math.floor(Math.random() * (LAST - FIRST));
-    if (taken.has(port) || !(await isFree(port))) continue;
-    taken.add(port);
-    ports.push(port);
-  }
+  while (ports.length < count) ports.push(await freePort());
   return ports;
 }
 
-/** @returns one such port */
-export async function freePort(): Promise<number> {
-  const [port] = await freePorts(1);
-  if (port === undefined) throw new Error('no free port');
-  return port;
+/** @returns the first and the last of that many neighbouring ports that nothing listens on */
+export async function freePortRange(count: number): Promise<[first: number, last: number]> {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const first = FIRST + Math.floor(Math.random() * (LAST - FIRST - count));
+    const ports = Array.from({ length: count }, (_, index) => first + index);
+    if (await take(ports)) return [first, first + count - 1];
+  }
+  throw new Error(`no ${count} free ports in a row from ${FIRST} to ${LAST}`);
+}
+
+/** @returns whether all of these were free; they count as taken from here on, even if not */
+async function take(ports: readonly number[]): Promise<boolean> {
+  if (ports.some((port) => taken.has(port))) return false;
+  for (const port of ports) taken.add(port);
+  for (const port of ports) if (!(await isFree(port))) return false;
+  return true;
 }
 
 async function isFree(port: number): Promise<boolean> {
