@@ -87,7 +87,11 @@ export class RequestPipeline {
     const chunks = encode(correlationId);
     this.#nextCorrelationId = (correlationId + 1) % CORRELATION_IDS;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.fail(timedOut(name, timeoutMs)), timeoutMs);
+      const timer = setTimeout(() => {
+        const error = timedOut(name, timeoutMs);
+        reject(error);
+        this.fail(connectionLost('a request before this one was not answered', error));
+      }, timeoutMs);
       this.#waiting.push({ correlationId, timer, resolve, reject });
       this.#socket.cork();
       for (const chunk of chunks) this.#socket.write(chunk);
