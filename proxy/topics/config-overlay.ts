@@ -83,8 +83,8 @@ function unsubstituted(
   };
 }
 
-/** The broker keeps its retention in one of three units. */
-function synonymValue({ name, value }: Synonym): string | null {
+/** @returns what it makes of the topic: the broker keeps its retention in one of three units */
+export function synonymValue({ name, value }: Synonym): string | null {
   if (value === null) return null;
   if (name.endsWith('.hours')) return String(BigInt(value) * 3_600_000n);
   return name.endsWith('.minutes') ? String(BigInt(value) * 60_000n) : value;

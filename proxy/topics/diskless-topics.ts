@@ -8,6 +8,8 @@ import { proxyError } from '../errors.ts';
 /** More patterns than anyone keeps in his head; each new topic is held against all of them. */
 const PATTERNS_MAX = 1_000;
 
+const PATTERNS_SHOWN_MAX = 20;
+
 /** What topic names and globs are made of; anything else is likely a regular expression. */
 const PATTERN = /^[a-zA-Z0-9._*?-]+$/;
 
@@ -15,6 +17,8 @@ const PATTERN = /^[a-zA-Z0-9._*?-]+$/;
 const RESERVED_PREFIX = '__';
 
 export interface DisklessTopics {
+  /** Whether no topic can match. */
+  readonly isEmpty: boolean;
   /** @returns whether a new topic of this name is diskless by default; never for reserved names */
   matches(name: string): boolean;
 }
@@ -25,24 +29,21 @@ export function isReservedName(name: string): boolean {
 }
 
 /**
- * @param setting comma-separated globs, as in `orders.*,logs-*`; empty matches nothing
+ * @param patterns globs, as in `orders.*` or `logs-*`; none match nothing
  * @throws `PROXY_TOPIC_PATTERN_INVALID`
  */
-export function parseDisklessTopics(setting: string): DisklessTopics {
-  const patterns = setting
-    .split(',')
-    .map((pattern) => pattern.trim())
-    .filter((pattern) => pattern !== '');
+export function parseDisklessTopics(patterns: readonly string[]): DisklessTopics {
   if (patterns.length > PATTERNS_MAX) {
-    throw invalid(`it has ${patterns.length} patterns, the limit is ${PATTERNS_MAX}`, setting);
+    throw invalid(`it has ${patterns.length} patterns, the limit is ${PATTERNS_MAX}`, patterns);
   }
   const expressions = patterns.map((pattern) => {
     if (!PATTERN.test(pattern)) {
-      throw invalid(`"${pattern}" is not a topic name with * and ? for what varies`, setting);
+      throw invalid(`"${pattern}" is not a topic name with * and ? for what varies`, patterns);
     }
     return new RegExp(`^${globSource(pattern)}$`);
   });
   return {
+    isEmpty: expressions.length === 0,
     matches: (name) =>
       !isReservedName(name) && expressions.some((expression) => expression.test(name)),
   };
@@ -56,8 +57,8 @@ function globSource(pattern: string): string {
     .replaceAll('*', '.*');
 }
 
-function invalid(reason: string, setting: string): Error {
+function invalid(reason: string, patterns: readonly string[]): Error {
   return proxyError('PROXY_TOPIC_PATTERN_INVALID', `diskless.topics cannot be used: ${reason}.`, {
-    details: { setting },
+    details: { patterns: patterns.slice(0, PATTERNS_SHOWN_MAX) },
   });
 }

@@ -1,0 +1,151 @@
+/**
+ * Reads and writes the records of topics: the bucket first, which has the truth, then the other
+ * members. A change of a topic holds its lock from reading the record to writing it.
+ *
+ * The record of a topic that becomes diskless is written before the broker is asked, as one of a
+ * classic topic with the values that users have set: should this process die once the broker holds
+ * the safe ones, nothing that a user has set is lost.
+ */
+import type { Coordinator } from '../../coordinator/index.ts';
+import { ZERO_UUID } from '../../kafka/index.ts';
+import type { TopicRecord, TopicRecordStore } from '../../storage/index.ts';
+import type { Clock } from '../wal/clock.ts';
+import type { TopicName } from './cluster-topics.ts';
+import { KeyedLock } from './keyed-lock.ts';
+import { SUBSTITUTED_KEYS } from './topic-keys.ts';
+import {
+  type BrokerTopicConfigs,
+  keptValues,
+  type TopicSettings,
+  userValues,
+} from './upstream-configs.ts';
+
+export interface TopicRegisterOptions {
+  readonly records: TopicRecordStore;
+  readonly coordinator: Pick<Coordinator, 'publishTopic' | 'removeTopic'>;
+  readonly clock: Pick<Clock, 'wallMs'>;
+}
+
+/** @returns what a record says, as plans take it */
+export function settingsOf(record: TopicRecord | null | undefined): TopicSettings | undefined {
+  if (record === null || record === undefined) return undefined;
+  return {
+    diskless: record.diskless,
+    configs: new Map(Object.entries(record.configs)),
+    mayHoldPlaceholders: record.diskless || record.placeholdersLeft === true,
+  };
+}
+
+export class TopicRegister {
+  readonly #options: TopicRegisterOptions;
+  readonly #lock = new KeyedLock();
+
+  constructor(options: TopicRegisterOptions) {
+    this.#options = options;
+  }
+
+  /** @returns gives the topics back to others that want to change them */
+  async lock(topicNames: Iterable<string>): Promise<() => void> {
+    return this.#lock.acquire(topicNames);
+  }
+
+  /**
+   * @returns the record in the bucket; undefined for a topic that has none
+   * @throws what the store throws
+   */
+  async read(topicId: string): Promise<TopicRecord | undefined> {
+    return this.#options.records.get(topicId);
+  }
+
+  /** @throws what the store throws when it cannot be reached */
+  async probe(): Promise<void> {
+    await this.#options.records.get(ZERO_UUID);
+  }
+
+  /**
+   * Puts what users have set into the bucket, before the broker is given safe values in its place.
+   * Other members are not told: nothing has changed yet.
+   * @returns the record that is in the bucket now, for `write` or `restore`
+   * @throws what the store throws
+   */
+  async prepare(
+    topic: TopicName,
+    before: TopicRecord | undefined,
+    held: BrokerTopicConfigs,
+  ): Promise<TopicRecord | undefined> {
+    const settings = settingsOf(before);
+    const kept = keptValues(userValues(settings, held), true, held);
+    if (!SUBSTITUTED_KEYS.some((key) => kept.has(key))) return before;
+    const mayHoldPlaceholders = settings?.mayHoldPlaceholders === true;
+    const prepared = { diskless: false, configs: kept, mayHoldPlaceholders };
+    const record = this.#next(topic, before, prepared);
+    await this.#options.records.put(record);
+    return record;
+  }
+
+  /**
+   * Writes what holds from now on, and tells the members.
+   * @param present the record that is in the bucket; a topic about which nothing is kept gets none
+   * @throws what the store throws; whether it was written is not known then
+   */
+  async write(
+    topic: TopicName,
+    present: TopicRecord | undefined,
+    settings: TopicSettings,
+  ): Promise<void> {
+    const isWorthKeeping = settings.diskless || settings.configs.size > 0;
+    if (present === undefined && !isWorthKeeping) return;
+    if (present !== undefined && isSame(settingsOf(present), settings)) return;
+    const record = this.#next(topic, present, settings);
+    await this.#options.records.put(record);
+    this.#options.coordinator.publishTopic(record);
+  }
+
+  /**
+   * Takes back what `prepare` has put there, since the broker has refused.
+   * @param before the record as it was
+   * @param present what `prepare` has returned
+   * @throws what the store throws
+   */
+  async restore(
+    topic: TopicName,
+    before: TopicRecord | undefined,
+    present: TopicRecord | undefined,
+  ): Promise<void> {
+    if (present === before) return;
+    const settings = settingsOf(before);
+    if (settings === undefined) await this.#options.records.delete(topic.topicId);
+    else await this.write(topic, present, settings);
+  }
+
+  /** Forgets a topic that is gone. */
+  async remove(topicId: string): Promise<void> {
+    await this.#options.records.delete(topicId);
+    this.#options.coordinator.removeTopic(topicId);
+  }
+
+  #next(
+    { topicId, name }: TopicName,
+    present: TopicRecord | undefined,
+    { diskless, configs, mayHoldPlaceholders }: TopicSettings,
+  ): TopicRecord {
+    return {
+      topicId,
+      name,
+      diskless,
+      ...(mayHoldPlaceholders && !diskless ? { placeholdersLeft: true } : {}),
+      configs: Object.fromEntries(configs),
+      updatedAtMs: this.#options.clock.wallMs(),
+      version: (present?.version ?? 0) + 1,
+    };
+  }
+}
+
+function isSame(a: TopicSettings | undefined, b: TopicSettings): boolean {
+  return (
+    a?.diskless === b.diskless &&
+    a.mayHoldPlaceholders === b.mayHoldPlaceholders &&
+    a.configs.size === b.configs.size &&
+    [...a.configs].every(([key, value]) => b.configs.get(key) === value)
+  );
+}
