@@ -81,19 +81,20 @@ export class ClusterView {
     this.#timer = setInterval(() => void this.#refresh(), refreshIntervalMs).unref();
   }
 
-  /**
-   * Takes a look at the brokers of an answer that passes by, and asks the cluster soon if they are
-   * not those that are known.
-   */
+  /** Looks at the brokers of an answer that passes by; asks the cluster soon if they are others. */
   notice(brokers: readonly (Endpoint & { readonly id: number })[]): void {
-    if (this.#hintTimer !== undefined || this.#closed) return;
     const same =
       brokers.length === this.#live.length &&
       brokers.every(({ id, host, port }) => {
         const known = this.#known.get(id);
         return known?.host === host && known.port === port;
       });
-    if (same) return;
+    if (!same) this.askSoon();
+  }
+
+  /** Asks the cluster for its brokers, but not more often than passing answers may cause it. */
+  askSoon(): void {
+    if (this.#hintTimer !== undefined || this.#closed) return;
     const delayMs = Math.max(0, this.#askedAtMs + HINT_INTERVAL_MS - this.#options.now());
     this.#hintTimer = setTimeout(() => {
       this.#hintTimer = undefined;
