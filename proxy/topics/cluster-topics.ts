@@ -8,7 +8,8 @@ import {
   KafkaErrorCode,
   kafkaErrorName,
   ZERO_UUID,
-  type ClusterClient,
+  type ClusterMetadata,
+  type Requester,
 } from '../../kafka/index.ts';
 import { proxyError } from '../errors.ts';
 import type { ConfigOp } from './change-plan.ts';
@@ -41,6 +42,13 @@ const BROKER_KEYS: ReadonlyMap<string, SubstitutedKey> = new Map([
 /** Topics in one request: the answer to so many has a few megabytes at most. */
 const DESCRIBE_TOPICS_MAX = 200;
 
+/** As much of the service client as is needed here. */
+export interface TopicsClient {
+  metadata(): Promise<Pick<ClusterMetadata, 'brokers'>>;
+  toAny(): Promise<Requester>;
+  toBroker(id: number): Promise<Requester>;
+}
+
 /** One topic of the cluster. */
 export interface TopicName {
   readonly name: string;
@@ -53,9 +61,9 @@ export type Description =
   | { readonly kind: 'refused'; readonly errorCode: number; readonly reason: string };
 
 export class ClusterTopics {
-  readonly #client: Pick<ClusterClient, 'metadata' | 'toAny' | 'toBroker'>;
+  readonly #client: TopicsClient;
 
-  constructor(client: Pick<ClusterClient, 'metadata' | 'toAny' | 'toBroker'>) {
+  constructor(client: TopicsClient) {
     this.#client = client;
   }
 

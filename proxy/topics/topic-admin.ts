@@ -47,9 +47,7 @@ export type ChangeOutcome =
   | PlannedChange
   | Refusal
   /** Nothing special about it: the broker's business. */
-  | { readonly kind: 'untouched' }
-  /** The cluster does not show the topic to the proxy: only the broker can say why. */
-  | { readonly kind: 'unseen' };
+  | { readonly kind: 'untouched' };
 
 export interface PlannedCreation {
   readonly kind: 'planned';
@@ -97,7 +95,7 @@ export class TopicAdmin {
     if (!hasSpecialKey(change)) return { kind: 'untouched' };
     try {
       const topic = await this.#find(name);
-      if (topic === undefined) return { kind: 'unseen' };
+      if (topic === undefined) return unseen(name);
       const before = await register.read(topic.topicId);
       if (before === undefined && !hasOwnKey(change)) return { kind: 'untouched' };
       const held = await cluster.held(name);
@@ -259,6 +257,14 @@ export class TopicAdmin {
       errorMessage: `${what}: ${error.message}`,
     };
   }
+}
+
+function unseen(name: string): Refusal {
+  return {
+    kind: 'refused',
+    errorCode: KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    errorMessage: `The cluster does not show a topic ${name} to Outrigger's own principal.`,
+  };
 }
 
 function errorCodeOf({ code, retriable }: OutriggerError): number {

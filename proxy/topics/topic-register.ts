@@ -21,7 +21,7 @@ import {
 } from './upstream-configs.ts';
 
 export interface TopicRegisterOptions {
-  readonly records: TopicRecordStore;
+  readonly records: Pick<TopicRecordStore, 'get' | 'put' | 'delete'>;
   readonly coordinator: Pick<Coordinator, 'publishTopic' | 'removeTopic'>;
   readonly clock: Pick<Clock, 'wallMs'>;
 }

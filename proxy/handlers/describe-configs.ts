@@ -1,0 +1,92 @@
+/**
+ * DescribeConfigs (DESIGN §8): topics show what their users have set, and the keys that only
+ * Outrigger knows; brokers are found behind their diskless nodes. To tell what would hold if nobody
+ * had set anything, the broker is asked for synonyms also where the client has not.
+ */
+import {
+  DescribeConfigsRequest,
+  DescribeConfigsResponse,
+  KafkaErrorCode,
+} from '../../kafka/index.ts';
+import {
+  forwardUntouched,
+  type ClientRequest,
+  type Reply,
+  type RequestHandler,
+} from '../connection/handler.ts';
+import { changedReply, changedRequest, decodeReply, decodeRequest } from '../connection/recode.ts';
+import { RESOURCE_TYPE } from '../topics/cluster-topics.ts';
+import { overlayDescribed } from '../topics/config-overlay.ts';
+import type { TopicCatalog } from '../topics/topic-catalog.ts';
+import { settingsOf } from '../topics/topic-register.ts';
+import { resourceKey, sentName } from './config-resources.ts';
+
+export interface DescribeConfigsDependencies {
+  readonly catalog: Pick<TopicCatalog, 'byName'>;
+}
+
+/** From here on a request may ask for synonyms; before, it cannot be told what would hold. */
+const VERSION_SYNONYMS = 1;
+
+type Resource = DescribeConfigsRequest['resources'][number];
+type Result = DescribeConfigsResponse['results'][number];
+
+/** @returns the handler of DescribeConfigs */
+export function describeConfigsHandler({ catalog }: DescribeConfigsDependencies): RequestHandler {
+  return {
+    handle(request, connection) {
+      const body = decodeRequest(DescribeConfigsRequest, request);
+      const sent = body.resources.map((asked) => ({ ...asked, resourceName: sentName(asked) }));
+      const isOurs = body.resources.some((asked, index) => {
+        const isRenamed = asked.resourceName !== sent[index]?.resourceName;
+        return isRenamed || asked.resourceType === RESOURCE_TYPE.topic;
+      });
+      if (!isOurs) return forwardUntouched.handle(request, connection);
+      const includeSynonyms = request.apiVersion >= VERSION_SYNONYMS;
+      const upstream = { ...body, resources: sent, includeSynonyms };
+      return {
+        kind: 'forward',
+        frame: changedRequest(DescribeConfigsRequest, request, upstream),
+        reply: (frame) => rewritten(catalog, request, body, frame),
+      };
+    },
+  };
+}
+
+function rewritten(
+  catalog: Pick<TopicCatalog, 'byName'>,
+  request: ClientRequest,
+  asked: DescribeConfigsRequest,
+  frame: Buffer,
+): Reply {
+  const { header, body } = decodeReply(DescribeConfigsResponse, request, frame);
+  const waiting = new Map<string, Resource[]>();
+  for (const resource of asked.resources) {
+    const key = resourceKey(resource.resourceType, sentName(resource));
+    waiting.set(key, [...(waiting.get(key) ?? []), resource]);
+  }
+  const results = body.results.map((result) => {
+    const resource = waiting.get(resourceKey(result.resourceType, result.resourceName))?.shift();
+    return resource === undefined ? result : seen(catalog, asked, resource, result);
+  });
+  return changedReply(DescribeConfigsResponse, request, header, { ...body, results });
+}
+
+/** @returns what the client sees of one resource */
+function seen(
+  catalog: Pick<TopicCatalog, 'byName'>,
+  { includeSynonyms, includeDocumentation }: DescribeConfigsRequest,
+  { resourceType, resourceName, configurationKeys }: Resource,
+  result: Result,
+): Result {
+  const isTopic = resourceType === RESOURCE_TYPE.topic && result.errorCode === KafkaErrorCode.NONE;
+  const configs = isTopic
+    ? overlayDescribed(result.configs, {
+        settings: settingsOf(catalog.byName(resourceName)?.record),
+        requestedKeys: configurationKeys,
+        includeDocumentation,
+      })
+    : result.configs;
+  const shown = includeSynonyms ? configs : configs.map((config) => ({ ...config, synonyms: [] }));
+  return { ...result, resourceName, configs: shown };
+}
