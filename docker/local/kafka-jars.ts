@@ -32,10 +32,11 @@ export interface KafkaLibs extends JavaApp {
  * @param version a release of Kafka, 3.7 or later
  */
 export async function kafkaLibs(version: string = KAFKA_VERSION): Promise<KafkaLibs> {
-  await ensureCommands('java');
   const home = join(cacheDir(), `kafka-${version}`);
   const dir = join(home, 'libs');
-  if (!existsSync(dir)) {
+  const isInstalled = existsSync(dir);
+  await ensureCommands('java', ...(isInstalled ? [] : (['mvn'] as const)));
+  if (!isInstalled) {
     await checkJava();
     await step(`Kafka ${version}: downloading its jars from Maven Central`, async (report) =>
       installOnce(dir, async (unfinished) => downloadKafka(version, unfinished, report)),
