@@ -23,6 +23,10 @@ import {
   recordCount,
 } from './record-batch.ts';
 
+/** A broker that rewrites the attributes drops the bits that it does not know. */
+const REWRITTEN_BITS =
+  ATTRIBUTE.codecMask | ATTRIBUTE.transactional | ATTRIBUTE.control | ATTRIBUTE.deleteHorizon;
+
 /**
  * @param bytes what was found at the pointer's place, as long as the pointer says
  * @param pointer where it was looked for
@@ -67,7 +71,7 @@ function patchTimestamps(header: Buffer, placeholder: Buffer): boolean {
   const sameType = stampedByBroker === isLogAppendTime(attributes);
   const latest = maxTimestamp(placeholder);
   if (sameType && latest === maxTimestamp(header)) return false;
-  const otherBits = attributes & ~ATTRIBUTE.logAppendTime;
+  const otherBits = attributes & REWRITTEN_BITS;
   const typeBit = stampedByBroker ? ATTRIBUTE.logAppendTime : 0;
   header.writeUInt16BE(otherBits | typeBit, BATCH_FIELD.attributes);
   header.writeBigInt64BE(latest, BATCH_FIELD.maxTimestamp);

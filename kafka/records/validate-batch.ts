@@ -89,6 +89,8 @@ const PRODUCE_VERSION_ZSTD = 7;
 /** A timestamp that the client did not set. */
 const NO_TIMESTAMP = -1n;
 const NO_PRODUCER_ID = -1n;
+/** Beyond, and before 1970, Kafka's own arithmetic overflows. */
+const BASE_TIMESTAMP_MAX = 2n ** 62n;
 /** Kafka lists every bad record; so many are enough for a client to find its mistake. */
 const RECORD_ERRORS_MAX = 1000;
 
@@ -97,26 +99,38 @@ const RECORD_ERRORS_MAX = 1000;
  * @param rules what to judge it by
  */
 export function validateBatch(batch: Buffer, rules: ValidationRules): Validation {
-  if (
-    batch.length < BATCH_HEADER_BYTES ||
-    batchMagic(batch) !== MAGIC_V2 ||
-    batchBytes(batch) !== batch.length
-  ) {
-    return unchecked('not a single v2 batch');
-  }
+  if (!isSingleBatch(batch)) return unchecked('not a single v2 batch');
+  const attributes = batchAttributes(batch);
+  if (codecOf(attributes) > CODEC.zstd) return unchecked('the codec is not assigned');
   const invalid = checkHeader(batch, rules);
   if (invalid !== undefined) return invalid;
-  const attributes = batchAttributes(batch);
-  if (isLogAppendTime(attributes)) return unchecked('only brokers set a timestamp type');
-  if (hasDeleteHorizon(attributes)) return unchecked('only brokers set a delete horizon');
+  const oddity = oddityOf(batch);
+  if (oddity !== undefined) return unchecked(oddity);
   const body = decompress(codecOf(attributes), batch.subarray(BATCH_HEADER_BYTES), BODY_BYTES_MAX);
   if (body.kind !== 'body') return unchecked(`compressed records: ${body.kind}`);
   try {
     return checkRecords(batch, body.body, rules);
   } catch (error) {
     if (!hasCode(error, 'KAFKA_BATCH_CORRUPT')) throw error;
+    // Kafka skips over the fields of compressed records without comparing them to their lengths.
+    if (codecOf(attributes) !== CODEC.none) return unchecked(error.message);
     return refused('malformed', KafkaErrorCode.INVALID_RECORD, error.message);
   }
+}
+
+function isSingleBatch(batch: Buffer): boolean {
+  if (batch.length < BATCH_HEADER_BYTES || batchMagic(batch) !== MAGIC_V2) return false;
+  return batchBytes(batch) === batch.length;
+}
+
+/** What no known client sends, and no placeholder can stand for. */
+function oddityOf(batch: Buffer): string | undefined {
+  const attributes = batchAttributes(batch);
+  if (isLogAppendTime(attributes)) return 'only brokers set a timestamp type';
+  if (hasDeleteHorizon(attributes)) return 'only brokers set a delete horizon';
+  const base = baseTimestamp(batch);
+  if (base < NO_TIMESTAMP || base > BASE_TIMESTAMP_MAX) return 'a timestamp that overflows';
+  return undefined;
 }
 
 function checkHeader(batch: Buffer, rules: ValidationRules): InvalidBatch | undefined {
@@ -133,11 +147,8 @@ function checkHeader(batch: Buffer, rules: ValidationRules): InvalidBatch | unde
     return refused('too-large', KafkaErrorCode.MESSAGE_TOO_LARGE, message);
   }
   if (computeBatchCrc(batch, 0, batch.length) !== batchCrc(batch)) {
-    return refused(
-      'checksum',
-      KafkaErrorCode.CORRUPT_MESSAGE,
-      'The checksum of the batch is wrong',
-    );
+    const message = 'The checksum of the batch is wrong';
+    return refused('checksum', KafkaErrorCode.CORRUPT_MESSAGE, message);
   }
   const count = recordCount(batch);
   if (count <= 0 || lastOffsetDelta(batch) !== count - 1) {
@@ -176,22 +187,15 @@ function checkRecords(batch: Buffer, body: Buffer, rules: ValidationRules): Vali
     const message = 'Incorrect declared batch size, records still remaining';
     return refused('malformed', KafkaErrorCode.INVALID_RECORD, message);
   }
-  if (problemCount > 0) return refusedRecords(body, problemCount, range, rules);
-  if (!isSequential) return unchecked('offset deltas are not sequential');
-  return checkTimestamps(range.base, deltaMin, deltaMax);
-}
-
-/**
- * The placeholder's records have the base timestamp and the maximum: the real ones must have both
- * in their range, or the broker would judge by timestamps that no record has.
- */
-function checkTimestamps(base: bigint, deltaMin: number, deltaMax: number): Validation {
   if (!Number.isSafeInteger(deltaMin) || !Number.isSafeInteger(deltaMax)) {
     return unchecked('timestamps too far apart');
   }
-  if (base < NO_TIMESTAMP) return unchecked('a timestamp before 1970');
+  if (problemCount > 0) return refusedRecords(body, problemCount, range, rules);
+  if (!isSequential) return unchecked('offset deltas are not sequential');
+  // The placeholder's records have the base timestamp and the maximum: the real ones must have both
+  // in their range, or the broker would judge by timestamps that no record has.
   if (deltaMin > 0 || deltaMax < 0) return unchecked('no record has the base timestamp');
-  return { kind: 'valid', maxTimestamp: base + BigInt(deltaMax) };
+  return { kind: 'valid', maxTimestamp: range.base + BigInt(deltaMax) };
 }
 
 /** Which timestamp deltas the topic takes. */
