@@ -65,7 +65,7 @@ export class ChangeFollower {
         onRefresh(error);
         logger.debug({ err: error }, 'the change stream was lost');
         view.expireGrace();
-        if (!topicCopy.isKnown) await topicCopy.readBucket();
+        if (!topicCopy.isKnown) void topicCopy.readBucket();
         await new Waker().sleep(backoff.nextMs(), signal);
       }
     }

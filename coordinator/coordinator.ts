@@ -103,7 +103,10 @@ export interface Coordinator {
    */
   join(self: MemberRecord): Promise<JoinOutcome>;
 
-  /** Replaces this member's record, for instance after brokers came or went. Call after `join`. */
+  /**
+   * Replaces this member's record, for instance after brokers came or went. Without effect unless
+   * joined.
+   */
   update(self: MemberRecord): void;
 
   /** Removes this member at once, for a graceful drain. Never fails; bounded in time. */

@@ -66,8 +66,9 @@ export class Heartbeats {
     return outcome;
   }
 
-  /** Sends the record at once. */
+  /** Sends the record at once. Without effect unless joined. */
   update(self: MemberRecord): void {
+    if (this.#running === undefined) return;
     this.#options.view.setSelf(self);
     this.#waker.wake();
   }

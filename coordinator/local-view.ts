@@ -3,6 +3,7 @@
  * from itself, and who wants to hear of changes. It answers from memory and never asks anyone, so it
  * keeps its last knowledge when Redis is lost.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import type { TopicRecord } from '../storage/index.ts';
 import type { CoordinatorEvent, CoordinatorListener, MemberRecord } from './coordinator.ts';
@@ -66,8 +67,9 @@ export class LocalView {
   }
 
   putMember(record: MemberRecord): void {
+    const known = this.#members.get(record.memberId)?.record;
     this.#members.set(record.memberId, { record });
-    this.#membersChanged();
+    if (!isDeepStrictEqual(known, record)) this.#membersChanged();
   }
 
   removeMember(memberId: number): void {

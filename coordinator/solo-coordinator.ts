@@ -43,7 +43,7 @@ export class SoloCoordinator implements Coordinator {
   }
 
   update(self: MemberRecord): void {
-    this.#view.setSelf(self);
+    if (this.#view.self !== undefined) this.#view.setSelf(self);
   }
 
   async leave(): Promise<void> {
