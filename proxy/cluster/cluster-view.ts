@@ -3,7 +3,6 @@
  * cluster at start, in an interval, and when a passing answer shows that something changed. Promises
  * that a look at it never waits; it may be as old as the interval.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { hasCode, type Broker, type ClusterMetadata, type Endpoint } from '../../kafka/index.ts';
 import { proxyError } from '../errors.ts';
@@ -126,7 +125,7 @@ export class ClusterView {
       } catch (error) {
         const refused = hasCode(error, 'KAFKA_AUTHENTICATION_FAILED');
         if (!refused && now() + START_RETRY_MS < deadlineMs) {
-          await sleep(START_RETRY_MS);
+          await new Promise((resolve) => setTimeout(resolve, START_RETRY_MS));
           continue;
         }
         const addresses = bootstrap.map(({ host, port }) => `${host}:${port}`).join(', ');

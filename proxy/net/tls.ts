@@ -107,7 +107,7 @@ async function load(files: TlsFiles): Promise<Loaded> {
     createSecureContext(options); // throws if key and certificate do not fit
     return { options, fingerprint };
   } catch (error) {
-    const names = Object.values(files).join(', ');
+    const names = namesOf(files).join(', ');
     const reason = error instanceof Error ? error.message : String(error);
     const message = `The listeners' certificate (${names}) cannot be used: ${reason}`;
     throw proxyError('PROXY_TLS_INVALID', message, { cause: error });
@@ -115,6 +115,10 @@ async function load(files: TlsFiles): Promise<Loaded> {
 }
 
 async function fingerprintOf(files: TlsFiles): Promise<string> {
-  const stats = await Promise.all(Object.values(files).map(async (name: string) => stat(name)));
+  const stats = await Promise.all(namesOf(files).map(async (name) => stat(name)));
   return stats.map(({ ino, mtimeMs, size }) => `${ino}:${mtimeMs}:${size}`).join(' ');
+}
+
+function namesOf({ certFile, keyFile, caFile }: TlsFiles): string[] {
+  return caFile === undefined ? [certFile, keyFile] : [certFile, keyFile, caFile];
 }

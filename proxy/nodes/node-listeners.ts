@@ -51,6 +51,7 @@ export class NodeListeners {
   readonly #connections = new Set<ClientConnection>();
   /** Accepted, but the broker does not answer yet. */
   readonly #dialing = new Set<Socket>();
+  #opening: Promise<void> = Promise.resolve();
   #refusing = false;
   #draining = false;
   #onEmpty: () => void = () => {};
@@ -79,26 +80,15 @@ export class NodeListeners {
   /**
    * Opens both nodes of every broker that has none yet. Nodes are never closed before the member
    * is: a broker that went away usually comes back.
-   * @returns whether there are new nodes
-   * @throws `PROXY_NODE_PORTS_EXHAUSTED`, `PROXY_LISTEN_FAILED`, having opened what it could before
+   * @throws the first `PROXY_NODE_PORTS_EXHAUSTED` or `PROXY_LISTEN_FAILED`, having opened what it
+   *   could; another call tries again
    */
-  async openNodes(brokerIds: Iterable<number>): Promise<boolean> {
-    const missing = [...brokerIds].filter((brokerId) => !this.#nodes.has(brokerId));
-    this.#ports.assign(missing);
-    for (const brokerId of missing) {
-      const ports = this.#ports.portsOf(brokerId);
-      if (ports === undefined || this.#draining) continue;
-      const { classicPort, disklessPort } = ports;
-      const classic = await this.#listen(classicPort, 'node.ports', { kind: 'classic', brokerId });
-      try {
-        await this.#listen(disklessPort, 'node.ports', { kind: 'diskless', brokerId });
-      } catch (error) {
-        classic.close();
-        throw error;
-      }
-      this.#nodes.set(brokerId, { brokerId, classicPort, disklessPort });
-    }
-    return missing.length > 0;
+  async openNodes(brokerIds: Iterable<number>): Promise<void> {
+    const sorted = [...brokerIds].sort((a, b) => a - b);
+    // One call after the other: two must not open the same node.
+    const opening = this.#opening.then(async () => this.#openMissing(sorted));
+    this.#opening = opening.catch(() => {});
+    await opening;
   }
 
   /**
@@ -107,6 +97,8 @@ export class NodeListeners {
    */
   async drain(deadlineMs: number): Promise<void> {
     this.#draining = true;
+    await this.#opening;
+    this.#options.tls?.close();
     for (const server of this.#servers) server.close();
     for (const socket of this.#dialing) socket.destroy();
     const empty = new Promise<void>((resolve) => {
@@ -120,6 +112,31 @@ export class NodeListeners {
     }, deadlineMs);
     if (this.#connections.size > 0) await empty;
     clearTimeout(deadline);
+  }
+
+  async #openMissing(brokerIds: readonly number[]): Promise<void> {
+    let failure: unknown;
+    for (const brokerId of brokerIds) {
+      if (this.#nodes.has(brokerId) || this.#draining) continue;
+      try {
+        await this.#openPair(brokerId);
+      } catch (error) {
+        failure ??= error;
+      }
+    }
+    if (failure !== undefined) throw failure;
+  }
+
+  async #openPair(brokerId: number): Promise<void> {
+    const { classicPort, disklessPort } = this.#ports.assign(brokerId);
+    const classic = await this.#listen(classicPort, 'node.ports', { kind: 'classic', brokerId });
+    try {
+      await this.#listen(disklessPort, 'node.ports', { kind: 'diskless', brokerId });
+    } catch (error) {
+      classic.close();
+      throw error;
+    }
+    this.#nodes.set(brokerId, { brokerId, classicPort, disklessPort });
   }
 
   async #listen(port: number, key: string, node: Node): Promise<Server> {

@@ -30,22 +30,14 @@ export class NodePorts {
   }
 
   /**
-   * Gives ports to those of the brokers that have none yet, in the order of their ids, so that
-   * members which start with the same brokers and ranges use the same ports.
-   * @throws `PROXY_NODE_PORTS_EXHAUSTED`, then having given ports to as many as it could
+   * Gives a broker the next free ports unless it has some. Called in the order of the ids at start,
+   * so that members which start with the same brokers and ranges use the same ports.
+   * @returns the ports of the broker's nodes
+   * @throws `PROXY_NODE_PORTS_EXHAUSTED`
    */
-  assign(brokerIds: Iterable<number>): void {
-    for (const brokerId of [...brokerIds].sort((a, b) => a - b)) {
-      if (!this.#byBroker.has(brokerId)) this.#assignNext(brokerId);
-    }
-  }
-
-  /** @returns the ports of a broker's nodes, or undefined if it was given none */
-  portsOf(brokerId: number): NodePortPair | undefined {
-    return this.#byBroker.get(brokerId);
-  }
-
-  #assignNext(brokerId: number): void {
+  assign(brokerId: number): NodePortPair {
+    const known = this.#byBroker.get(brokerId);
+    if (known !== undefined) return known;
     const { first, last } = this.#range;
     const classicPort = first + this.#byBroker.size * PORTS_PER_BROKER;
     const disklessPort = classicPort + 1;
@@ -58,6 +50,8 @@ export class NodePorts {
         { details: { brokerId, first, last } },
       );
     }
-    this.#byBroker.set(brokerId, { classicPort, disklessPort });
+    const pair = { classicPort, disklessPort };
+    this.#byBroker.set(brokerId, pair);
+    return pair;
   }
 }
