@@ -7,6 +7,14 @@ export function decodeRequest<Value>(message: Message<Value>, request: ClientReq
   return message.decode(request.frame, request.apiVersion, request.bodyOffset);
 }
 
+/**
+ * @returns the request without its body, in memory of its own: what is kept until the broker answers
+ *   must not hold on to bytes that count as free once they are forwarded
+ */
+export function headOf(request: ClientRequest): ClientRequest {
+  return { ...request, frame: Buffer.from(request.frame.subarray(0, request.bodyOffset)) };
+}
+
 /** @returns the frame that the broker gets instead of the client's */
 export function changedRequest<Input>(
   message: Message<unknown, Input>,

@@ -120,9 +120,9 @@ async function answer(
   fetch: Fetch,
   frame: Buffer,
 ): Promise<Reply> {
-  const { request, connection } = fetch;
+  const { request } = fetch;
   const { header, body } = decodeReply(FetchResponse, request, frame);
-  const hinted = leaderHints.rewriteFetch(body, request, connection);
+  const hinted = leaderHints.rewriteFetch(body, request);
   const filled = await answerFiller.fill(fetch, body);
   if (filled !== null) {
     const reply = changedReply(FetchResponse, request, header, filled.body);

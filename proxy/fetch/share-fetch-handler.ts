@@ -65,8 +65,7 @@ export function shareFetchHandler(dependencies: ShareFetchDependencies): Request
       sessions.set(connection, session);
       await lookUp(dependencies.catalog, body);
       const marked = markedPartitions(dependencies.catalog, session);
-      const reply = (frame: Buffer): Promise<Reply> =>
-        answer(dependencies, request, connection, frame);
+      const reply = (frame: Buffer): Promise<Reply> => answer(dependencies, request, frame);
       if (marked.length === 0) return { kind: 'forward', frame: [request.frame], reply };
       if (!dependencies.storeAvailable()) return refuse(dependencies.clock, request, body);
       scale(dependencies, body, marked);
@@ -151,12 +150,11 @@ async function refuse(
 async function answer(
   dependencies: ShareFetchDependencies,
   request: ClientRequest,
-  connection: ConnectionContext,
   frame: Buffer,
 ): Promise<Reply> {
   const { leaderHints, filler } = dependencies;
   const { header, body } = decodeReply(ShareFetchResponse, request, frame);
-  const hinted = leaderHints.rewriteShareFetch(body, request, connection);
+  const hinted = leaderHints.rewriteShareFetch(body, request);
   const demands = await demandsOf(dependencies, body);
   if (demands.size === 0) {
     return hinted ? changedReply(ShareFetchResponse, request, header, body) : { chunks: [frame] };

@@ -6,6 +6,7 @@
  * What is acknowledged is in the bucket and in the broker's log: a placeholder leaves only after its
  * file is stored, and no acknowledgement is passed on after the file's commit deadline.
  */
+import assert from 'node:assert/strict';
 import {
   buildPlaceholder,
   KafkaErrorCode,
@@ -16,10 +17,9 @@ import {
 } from '../../kafka/index.ts';
 import type {
   ClientRequest,
-  ConnectionContext,
   Forward,
   Handled,
-  Reply,
+  ReplyRewriter,
   RequestHandler,
 } from '../connection/handler.ts';
 import {
@@ -27,11 +27,12 @@ import {
   changedRequest,
   decodeReply,
   decodeRequest,
+  headOf,
   ownReply,
 } from '../connection/recode.ts';
 import { proxyError } from '../errors.ts';
 import type { LeaderHints } from '../nodes/leader-hints.ts';
-import type { TopicCatalog } from '../topics/topic-catalog.ts';
+import type { CatalogTopic, TopicCatalog } from '../topics/topic-catalog.ts';
 import type { Clock } from '../wal/clock.ts';
 import type { WalOutcome } from '../wal/wal-offer.ts';
 import type { WalWriter } from '../wal/wal-writer.ts';
@@ -42,7 +43,7 @@ import {
   type RefusedBatch,
   type WalCandidate,
 } from './produce-plan.ts';
-import { addRefused, assertProduced, emptyResponse, removeRefused } from './produce-reply.ts';
+import { addRefused, assertProduced, removeRefused, responseOf } from './produce-reply.ts';
 
 /** From here on a response may carry the current leader and its address (KIP-951). */
 const PRODUCE_VERSION_LEADER_HINTS = 10;
@@ -50,6 +51,8 @@ const PRODUCE_VERSION_LEADER_HINTS = 10;
 const PRODUCE_VERSION_TOPIC_IDS = 13;
 /** From here on batches are of the v2 format; older ones are left to the broker. */
 const PRODUCE_VERSION_BATCHES = 3;
+/** Longer than this no request waits for room in the writer: its client has given up by then. */
+const ROOM_WAIT_MS_MAX = 30_000;
 
 /** What is asked of the catalog. */
 type ProduceTopics = Pick<TopicCatalog, 'byId' | 'byName' | 'lookUp' | 'ensureConfigs'>;
@@ -66,19 +69,22 @@ export interface ProduceDependencies {
 
 type Stored = Extract<WalOutcome, { kind: 'stored' }>;
 
-/** One request on its way through the handler. */
+/** One request on its way through the handler; its batches are replaced in `body`. */
 interface Produce {
   readonly request: ClientRequest;
-  readonly connection: ConnectionContext;
   readonly body: ProduceRequest;
+}
+
+/** A request that is forwarded changed: its answer is always looked at. */
+interface ChangedForward extends Forward {
+  readonly reply: ReplyRewriter;
 }
 
 /** @returns the handler of Produce */
 export function produceHandler(dependencies: ProduceDependencies): RequestHandler {
   return {
-    handle(request, connection) {
-      const body = decodeRequest(ProduceRequest, request);
-      const produce = { request, connection, body };
+    handle(request) {
+      const produce = { request, body: decodeRequest(ProduceRequest, request) };
       if (request.apiVersion < PRODUCE_VERSION_BATCHES) return forward(dependencies, produce, []);
       const prepared = prepareTopics(dependencies.catalog, produce);
       if (prepared === null) return plan(dependencies, produce);
@@ -88,43 +94,44 @@ export function produceHandler(dependencies: ProduceDependencies): RequestHandle
 }
 
 /** Looks up what has to be known of the topics first; null if everything is. */
-function prepareTopics(
-  catalog: ProduceTopics,
-  { request, body }: Produce,
-): Promise<unknown> | null {
-  const byId = request.apiVersion >= PRODUCE_VERSION_TOPIC_IDS;
-  const unknownIds: string[] = [];
-  const unconfigured: Promise<unknown>[] = [];
-  for (const { name, topicId } of body.topicData) {
-    const topic = byId ? catalog.byId(topicId) : catalog.byName(name);
-    if (topic === undefined) {
-      if (byId && topicId !== ZERO_UUID) unknownIds.push(topicId);
-    } else if (topic.diskless && topic.configs === null) {
-      unconfigured.push(catalog.ensureConfigs(topic));
-    }
-  }
-  if (unknownIds.length > 0) {
-    return catalog.lookUp({ ids: unknownIds }).then(() => prepareConfigs(catalog, unknownIds));
-  }
-  return unconfigured.length === 0 ? null : Promise.all(unconfigured);
+function prepareTopics(catalog: ProduceTopics, produce: Produce): Promise<unknown> | null {
+  const ids = namesTopicsById(produce) ? produce.body.topicData.map(({ topicId }) => topicId) : [];
+  const unknown = ids.filter((id) => id !== ZERO_UUID && catalog.byId(id) === undefined);
+  if (unknown.length === 0) return prepareConfigs(catalog, produce);
+  return catalog.lookUp({ ids: unknown }).then(() => prepareConfigs(catalog, produce));
 }
 
-async function prepareConfigs(catalog: ProduceTopics, ids: readonly string[]): Promise<void> {
-  for (const id of ids) {
-    const topic = catalog.byId(id);
-    if (topic?.diskless === true && topic.configs === null) await catalog.ensureConfigs(topic);
+function prepareConfigs(catalog: ProduceTopics, produce: Produce): Promise<unknown> | null {
+  const pending: Promise<unknown>[] = [];
+  for (const requested of produce.body.topicData) {
+    const topic = findTopic(catalog, produce, requested);
+    if (topic?.diskless === true && topic.configs === null) {
+      pending.push(catalog.ensureConfigs(topic));
+    }
   }
+  return pending.length === 0 ? null : Promise.all(pending);
+}
+
+function namesTopicsById({ request }: Produce): boolean {
+  return request.apiVersion >= PRODUCE_VERSION_TOPIC_IDS;
+}
+
+function findTopic(
+  catalog: ProduceTopics,
+  produce: Produce,
+  { name, topicId }: { readonly name: string; readonly topicId: string },
+): CatalogTopic | undefined {
+  return namesTopicsById(produce) ? catalog.byId(topicId) : catalog.byName(name);
 }
 
 function plan(dependencies: ProduceDependencies, produce: Produce): Handled | Promise<Handled> {
   const { catalog, clock } = dependencies;
   const { request, body } = produce;
-  const byId = request.apiVersion >= PRODUCE_VERSION_TOPIC_IDS;
   const planned = planProduce(
     body,
     request.apiVersion,
-    ({ name, topicId }) => {
-      const topic = byId ? catalog.byId(topicId) : catalog.byName(name);
+    (requested) => {
+      const topic = findTopic(catalog, produce, requested);
       if (topic === undefined || !topic.diskless || topic.configs === null) return undefined;
       return { topic, configs: topic.configs };
     },
@@ -138,37 +145,33 @@ function plan(dependencies: ProduceDependencies, produce: Produce): Handled | Pr
 async function offer(
   dependencies: ProduceDependencies,
   produce: Produce,
-  { candidates, refused }: ProducePlan,
+  planned: ProducePlan,
 ): Promise<Handled> {
-  let offered = dependencies.writer.offer(candidates);
-  while (offered.kind === 'full') {
+  const { writer, clock, storeFailurePolicy } = dependencies;
+  const { candidates, refused } = planned;
+  const giveUpMs = clock.monotonicMs() + ROOM_WAIT_MS_MAX;
+  let offered = writer.offer(candidates);
+  while (offered.kind === 'full' && clock.monotonicMs() < giveUpMs) {
     await offered.room;
-    offered = dependencies.writer.offer(candidates);
+    offered = writer.offer(candidates);
   }
   if (offered.kind === 'real') return forward(dependencies, produce, refused);
   const outcome = offered.kind === 'wal' ? await offered.uploaded : offered;
   if (outcome.kind === 'stored') {
-    return forwardPlaceholders(dependencies, produce, candidates, refused, outcome);
+    return forwardPlaceholders(dependencies, produce, planned, outcome);
   }
-  if (dependencies.storeFailurePolicy === 'passthrough') {
-    return forward(dependencies, produce, refused);
-  }
-  return forward(dependencies, produce, [...refused, ...refuseAll(produce.body, candidates)]);
+  if (storeFailurePolicy === 'passthrough') return forward(dependencies, produce, refused);
+  return forward(dependencies, produce, [...refused, ...refuseAll(candidates)]);
 }
 
 /** Retriable, and without a metadata refresh: the producer tries again until its own timeout. */
-function refuseAll(body: ProduceRequest, candidates: readonly WalCandidate[]): RefusedBatch[] {
-  const refused = new Set(candidates.map(({ data }) => data));
+function refuseAll(candidates: readonly WalCandidate[]): RefusedBatch[] {
   const refusal = {
     errorCode: KafkaErrorCode.NOT_ENOUGH_REPLICAS,
     message: 'the object store does not take writes at the moment',
     recordErrors: [],
   };
-  return body.topicData.flatMap((topic) =>
-    topic.partitionData
-      .filter((data) => refused.has(data))
-      .map((data) => ({ topic, data, refusal })),
-  );
+  return candidates.map(({ requested, data }) => ({ requested, data, refusal }));
 }
 
 /** Forwards what is not refused, real batches as they are. */
@@ -179,51 +182,63 @@ function forward(
 ): Handled {
   const { request, body } = produce;
   if (refused.length === 0) {
-    if (body.acks === 0) return { kind: 'forward', frame: [request.frame], reply: 'none' };
+    const frame = [request.frame];
+    if (body.acks === 0) return { kind: 'forward', frame, reply: 'none' };
     const mayHint = request.apiVersion >= PRODUCE_VERSION_LEADER_HINTS;
-    const reply = mayHint ? replyWith(dependencies, produce, refused) : 'pass';
-    return { kind: 'forward', frame: [request.frame], reply };
-  }
-  if (body.acks === 0) {
-    const response = emptyResponse();
-    addRefused(response, refused);
-    assertProduced(response);
+    const reply = mayHint ? replyWith(dependencies, headOf(request), refused) : 'pass';
+    return { kind: 'forward', frame, reply };
   }
   removeRefused(body, refused);
-  if (body.topicData.length === 0) {
-    const response = emptyResponse();
-    addRefused(response, refused);
-    return { kind: 'answer', reply: ownReply(ProduceResponse, request, response) };
-  }
-  const frame = changedRequest(ProduceRequest, request, body);
-  return { kind: 'forward', frame, reply: replyWith(dependencies, produce, refused) };
+  if (body.topicData.length > 0) return forwardChanged(dependencies, produce, refused);
+  // A broker closes the connection of a producer that wants no answer, and so cannot be told.
+  if (body.acks === 0) return { kind: 'answer', reply: null, close: true };
+  const reply = ownReply(ProduceResponse, request, responseOf(refused));
+  return { kind: 'answer', reply };
+}
+
+/** Forwards the request as it is now; without an answer its file could never settle. */
+function forwardChanged(
+  dependencies: ProduceDependencies,
+  { request, body }: Produce,
+  refused: readonly RefusedBatch[],
+): ChangedForward {
+  const head = headOf(request);
+  const unacknowledged = body.acks === 0;
+  if (unacknowledged) body.acks = 1;
+  const frame = changedRequest(ProduceRequest, head, body);
+  const reply = unacknowledged ? swallow(head, refused) : replyWith(dependencies, head, refused);
+  return { kind: 'forward', frame, reply };
 }
 
 function forwardPlaceholders(
   dependencies: ProduceDependencies,
   produce: Produce,
-  candidates: readonly WalCandidate[],
-  refused: readonly RefusedBatch[],
+  { candidates, refused }: ProducePlan,
   stored: Stored,
 ): Handled {
-  const { request, body } = produce;
+  const { clock, keyRing } = dependencies;
   const { share, commitByMs } = stored;
-  if (dependencies.clock.monotonicMs() > commitByMs) {
+  if (clock.monotonicMs() > commitByMs) {
     share.ended('unsent');
-    return forward(dependencies, produce, [...refused, ...refuseAll(body, candidates)]);
+    return forward(dependencies, produce, [...refused, ...refuseAll(candidates)]);
   }
-  substitute(dependencies.keyRing, candidates, stored, request.apiVersion);
-  removeRefused(body, refused);
-  const unacknowledged = body.acks === 0;
-  // Without an answer the file could never settle, so one is asked for and kept from the client.
-  if (unacknowledged) body.acks = 1;
-  const rewrite = unacknowledged ? swallow(produce) : replyWith(dependencies, produce, refused);
-  const reply: Forward['reply'] = (frame) => {
-    assertInTime(dependencies.clock, commitByMs);
-    return rewrite(frame);
-  };
-  const frame = changedRequest(ProduceRequest, request, body);
-  return { kind: 'forward', frame, reply, ended: (outcome) => share.ended(outcome) };
+  try {
+    substitute(keyRing, candidates, stored, produce.request.apiVersion);
+    removeRefused(produce.body, refused);
+    const { frame, reply } = forwardChanged(dependencies, produce, refused);
+    return {
+      kind: 'forward',
+      frame,
+      reply: (answer) => {
+        assertInTime(clock, commitByMs);
+        return reply(answer);
+      },
+      ended: (outcome) => share.ended(outcome),
+    };
+  } catch (error) {
+    share.ended('unsent');
+    throw error;
+  }
 }
 
 /** Puts placeholders where the batches were. */
@@ -237,7 +252,7 @@ function substitute(
   for (const [index, candidate] of candidates.entries()) {
     const { topic, partition, maxTimestamp, bytes: realBatch } = candidate;
     const position = positions[index]?.position;
-    if (position === undefined) throw new TypeError('a stored batch has no position');
+    assert(position !== undefined, 'a stored batch has a position');
     candidate.data.records = buildPlaceholder({
       realBatch,
       fileId,
@@ -254,21 +269,24 @@ function substitute(
 /** The broker's answer with what was refused here, and with our nodes in place of its own. */
 function replyWith(
   { leaderHints }: ProduceDependencies,
-  { request, connection }: Produce,
+  request: ClientRequest,
   refused: readonly RefusedBatch[],
-): (frame: Buffer) => Reply {
+): ReplyRewriter {
   return (frame) => {
     const { header, body } = decodeReply(ProduceResponse, request, frame);
-    const hinted = leaderHints.rewriteProduce(body, request, connection);
+    const hinted = leaderHints.rewriteProduce(body, request);
     if (!hinted && refused.length === 0) return { chunks: [frame] };
     addRefused(body, refused);
     return changedReply(ProduceResponse, request, header, body);
   };
 }
 
-function swallow({ request }: Produce): (frame: Buffer) => null {
+/** What a producer that wants no answer gets of one. */
+function swallow(request: ClientRequest, refused: readonly RefusedBatch[]): ReplyRewriter {
   return (frame) => {
-    assertProduced(decodeReply(ProduceResponse, request, frame).body);
+    const { body } = decodeReply(ProduceResponse, request, frame);
+    addRefused(body, refused);
+    assertProduced(body);
     return null;
   };
 }

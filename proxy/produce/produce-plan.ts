@@ -3,7 +3,11 @@ import type { ProduceRequest } from '../../kafka/index.ts';
 import type { CatalogTopic, TopicConfigs } from '../topics/topic-catalog.ts';
 import { admitBatch, type Refusal } from './admit-batch.ts';
 
-type PartitionData = ProduceRequest['topicData'][number]['partitionData'][number];
+type TopicData = ProduceRequest['topicData'][number];
+type PartitionData = TopicData['partitionData'][number];
+
+/** As the request names the topic: by name, from v13 on by id. */
+type RequestedTopic = Pick<TopicData, 'name' | 'topicId'>;
 
 /** A batch on its way into a WAL file, and the place in the request that its placeholder takes. */
 export interface WalCandidate {
@@ -11,13 +15,13 @@ export interface WalCandidate {
   readonly partition: number;
   readonly bytes: Buffer;
   readonly maxTimestamp: bigint;
+  readonly requested: RequestedTopic;
   readonly data: PartitionData;
 }
 
 /** A batch that the broker is not to see. */
 export interface RefusedBatch {
-  /** As the request names the topic: by name, from v13 on by id. */
-  readonly topic: { readonly name: string; readonly topicId: string };
+  readonly requested: RequestedTopic;
   readonly data: PartitionData;
   readonly refusal: Refusal;
 }
@@ -29,7 +33,7 @@ export interface ProducePlan {
 
 /** Finds the topic that a request names; undefined for one that is classic or not known. */
 export type DisklessTopicOf = (
-  topic: ProduceRequest['topicData'][number],
+  topic: RequestedTopic,
 ) => { readonly topic: CatalogTopic; readonly configs: TopicConfigs } | undefined;
 
 /**
@@ -46,19 +50,20 @@ export function planProduce(
 ): ProducePlan {
   const candidates: WalCandidate[] = [];
   const refused: RefusedBatch[] = [];
-  for (const topicData of body.topicData) {
-    const diskless = disklessTopicOf(topicData);
+  for (const requested of body.topicData) {
+    const diskless = disklessTopicOf(requested);
     if (diskless === undefined) continue;
-    for (const data of topicData.partitionData) {
+    for (const data of requested.partitionData) {
       const bytes = data.records;
       if (bytes === null) continue;
       const admission = admitBatch(bytes, diskless.configs, apiVersion, nowMs);
       if (admission.kind === 'wal') {
         const { maxTimestamp } = admission;
         const topic = diskless.topic.name;
-        candidates.push({ topic, partition: data.index, bytes, maxTimestamp, data });
+        const partition = data.index;
+        candidates.push({ topic, partition, bytes, maxTimestamp, requested, data });
       } else if (admission.kind === 'refused') {
-        refused.push({ topic: topicData, data, refusal: admission.refusal });
+        refused.push({ requested, data, refusal: admission.refusal });
       }
     }
   }

@@ -8,8 +8,8 @@ type PartitionResponse = TopicResponse['partitionResponses'][number];
 
 /** Adds to a response the partitions that the broker was not asked about. */
 export function addRefused(response: ProduceResponse, refused: readonly RefusedBatch[]): void {
-  for (const { topic, data, refusal } of refused) {
-    const { name, topicId } = topic;
+  for (const { requested, data, refusal } of refused) {
+    const { name, topicId } = requested;
     let known = response.responses.find((item) => item.name === name && item.topicId === topicId);
     if (known === undefined) {
       known = { name, topicId, partitionResponses: [] };
@@ -35,9 +35,11 @@ function refusedPartition(index: number, refusal: RefusedBatch['refusal']): Part
   };
 }
 
-/** @returns a response to which only refused partitions are to be added */
-export function emptyResponse(): ProduceResponse {
-  return { responses: [], throttleTimeMs: 0, nodeEndpoints: [] };
+/** @returns the answer to a request of which nothing was left for the broker */
+export function responseOf(refused: readonly RefusedBatch[]): ProduceResponse {
+  const response: ProduceResponse = { responses: [], throttleTimeMs: 0, nodeEndpoints: [] };
+  addRefused(response, refused);
+  return response;
 }
 
 /** Takes the refused batches out of the request that the broker gets. */
