@@ -17,7 +17,7 @@ export interface CoordinatorTuning {
   readonly filesBufferedMax: number;
   readonly fileBytesBufferedMax: number;
   readonly topicsBufferedMax: number;
-  /** The most files that Redis keeps; about 300 bytes each. */
+  /** The most files that Redis keeps: 1 KB each with 100 partitions, 6 KB with 1,000 (measured). */
   readonly filesKeptMax: number;
 }
 

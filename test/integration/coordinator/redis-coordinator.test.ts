@@ -200,6 +200,22 @@ test('a gap in the change stream leads to a refresh', async () => {
   session.close();
 });
 
+test('a change that does not follow the last one leads to a refresh', async () => {
+  const { events } = await all.start();
+  const session = await openSession(inject('redis').url);
+  const keys = coordinatorKeys(all.clusterId, all.clusterId);
+  await eventually(async () => expect(await session.call('EXISTS', [keys.topicsLoaded])).toBe(1));
+  await eventually(() => expect(events.some(({ kind }) => kind === 'refreshed')).toBe(true));
+  events.length = 0;
+  // Two are counted at once and one is in the stream, of a kind that is skipped otherwise.
+  const script =
+    "redis.call('INCR', KEYS[1]) " +
+    "redis.call('XADD', KEYS[2], redis.call('INCR', KEYS[1]) .. '-0', 'c', '\\200')";
+  await session.call('EVAL', [script, 2, keys.changesCount, keys.changes]);
+  await eventually(() => expect(events).toEqual([{ kind: 'refreshed' }]));
+  session.close();
+});
+
 test('a listener that throws hurts nobody', async () => {
   const log = new LogLines();
   const { coordinator, events } = await all.start({ logger: log.logger });
