@@ -59,7 +59,8 @@ export interface ReadPlaceholderInput {
   readonly buf: Buffer;
   /** Where the batch, all of which is there, begins. */
   readonly at: number;
-  readonly topic: string;
+  /** Null if its name is not known: what looks like a placeholder is then `unknown`. */
+  readonly topic: string | null;
   readonly partition: number;
   readonly keyRing: KeyRing;
   /** Whether to look into bodies that the broker may have compressed anew. */

@@ -35,7 +35,10 @@ export type PointerReading =
   | { readonly kind: 'pointer'; readonly pointer: Pointer }
   | UnknownPointer;
 
-/** Ours, it seems, but of a newer version or signed with a key that is not held here. */
+/**
+ * Ours, it seems, but of a newer version, or signed with a key that is not held here or for a topic
+ * whose name is not known here.
+ */
 export type UnknownPointer =
   | { readonly kind: 'unknown'; readonly version: number }
   | { readonly kind: 'unknown'; readonly keyId: number };
@@ -104,18 +107,20 @@ export class KeyRing {
 
   /**
    * @param key the key of a batch's first record
-   * @param topic name of the topic that the batch was read from
+   * @param topic name of the topic that the batch was read from; null if it is not known, then no
+   *   tag can be checked
    * @param partition its partition
    * @returns the pointer if its tag is right, `none` if the key is any other user's key, or what
    *   about it is not known here
    */
-  decodePointer(key: Buffer, topic: string, partition: number): PointerReading {
+  decodePointer(key: Buffer, topic: string | null, partition: number): PointerReading {
     if (key.length < FIELD.fileId) return NO_POINTER;
     if (POINTER_MARKER.compare(key, 0, POINTER_MARKER.length) !== 0) return NO_POINTER;
     const version = key.readUInt8(FIELD.version);
     if (version !== POINTER_VERSION) return { kind: 'unknown', version };
     if (key.length !== POINTER_BYTES) return NO_POINTER;
     const keyId = key.readUInt8(FIELD.keyId);
+    if (topic === null) return { kind: 'unknown', keyId };
     const tag = this.#tagOf(keyId, key, topic, partition);
     if (tag === undefined) return { kind: 'unknown', keyId };
     if (!timingSafeEqual(tag.subarray(0, TAG_BYTES), key.subarray(FIELD.tag))) return NO_POINTER;

@@ -85,3 +85,10 @@ test('a key that is too short, or has an impossible id, is refused', () => {
   expect(() => new KeyRing({ id: 256, secret })).toThrow(RangeError);
   expect(() => new KeyRing({ id: 1, secret }, [{ id: -1, secret }])).toThrow(RangeError);
 });
+
+test('without the name of the topic a pointer is unknown, and any other key is none', () => {
+  const bytes = KEY_RING.encodePointer(POINTER, TOPIC, PARTITION);
+  expect(KEY_RING.decodePointer(bytes, null, PARTITION)).toEqual({ kind: 'unknown', keyId: 7 });
+  const other = Buffer.from('an ordinary key of some 37 bytes size');
+  expect(KEY_RING.decodePointer(other, null, PARTITION)).toEqual({ kind: 'none' });
+});
