@@ -10,7 +10,7 @@ import type { Codec, Wire } from './codec-types.ts';
 import { defaultMaker } from './defaults.ts';
 import type { Reader } from './reader.ts';
 import type { BytesInput, Field, Fields, FixedType, Scalars, Spec } from './schema.ts';
-import { TagSection } from './tag-section.ts';
+import { TagSection, knownTag } from './tag-section.ts';
 import type { KnownTag, Struct } from './tag-section.ts';
 import { invalidValue, malformed, within } from './wire-error.ts';
 import type { Writer } from './writer.ts';
@@ -209,32 +209,38 @@ function structCodec(fields: Fields, wire: Wire): Codec {
     const codec = untagged ? compile(field.spec, wire) : null;
     return { name, codec, makeDefault: defaultMaker(field) };
   });
+  const written = plan.flatMap(({ codec, ...rest }) =>
+    codec === null ? [] : [{ codec, ...rest }],
+  );
   const tags = wire.flexible ? new TagSection(knownTags(fields, wire)) : null;
-  const bytesMin = plan.reduce((total, { codec }) => total + (codec?.bytesMin ?? 0), 0);
+  const bytesMin = written.reduce((total, { codec }) => total + codec.bytesMin, 0);
   return {
     bytesMin: bytesMin + (tags === null ? 0 : 1),
     decode: (reader) => {
       const struct: Struct = {};
-      for (const { name, codec, makeDefault } of plan) {
-        try {
+      let current = '';
+      try {
+        for (const { name, codec, makeDefault } of plan) {
+          current = name;
           struct[name] = codec === null ? makeDefault() : codec.decode(reader);
-        } catch (error) {
-          throw within(error, name);
         }
+      } catch (error) {
+        throw within(error, current);
       }
       tags?.decode(reader, struct);
       return struct;
     },
     encode: (writer, value) => {
       const struct = value as Readonly<Struct>;
-      for (const { name, codec, makeDefault } of plan) {
-        if (codec === null) continue;
-        const held = struct[name];
-        try {
+      let current = '';
+      try {
+        for (const { name, codec, makeDefault } of written) {
+          current = name;
+          const held = struct[name];
           codec.encode(writer, held === undefined ? makeDefault() : held);
-        } catch (error) {
-          throw within(error, name);
         }
+      } catch (error) {
+        throw within(error, current);
       }
       tags?.encode(writer, struct);
     },
@@ -248,6 +254,6 @@ function isPresent(field: Field, wire: Wire): boolean {
 function knownTags(fields: Fields, wire: Wire): KnownTag[] {
   return Object.entries(fields).flatMap(([name, field]) => {
     if (field.tag === null || !isPresent(field, wire)) return [];
-    return [{ tag: field.tag, name, field, codec: compile(field.spec, wire) }];
+    return [knownTag(name, field, field.tag, compile(field.spec, wire))];
   });
 }

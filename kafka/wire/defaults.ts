@@ -33,35 +33,46 @@ export function defaultMaker({ spec, absent }: Field): () => unknown {
 }
 
 function structMaker(fields: Fields): () => unknown {
-  const makers = Object.entries(fields).map(
-    ([name, field]) => [name, defaultMaker(field)] as const,
-  );
-  return () => Object.fromEntries(makers.map(([name, make]) => [name, make()]));
+  const makers = Object.entries(fields).map(([name, field]) => {
+    return { name, make: defaultMaker(field) };
+  });
+  return () => {
+    const struct: Record<string, unknown> = {};
+    for (const { name, make } of makers) struct[name] = make();
+    return struct;
+  };
 }
 
 /**
- * @param field the declaration
- * @param value what is about to be written
- * @returns whether a tagged field with this value is left out, as Kafka's own encoder does
+ * @param field the declaration of a tagged field
+ * @returns whether a value is left out, as Kafka's own encoder leaves out what is the default
  */
-export function isDefault({ spec, absent }: Field, value: unknown): boolean {
-  if (value === undefined) return true;
-  if (absent !== undefined) return value === absent;
-  return isImpliedDefault(spec, value);
+export function defaultTest({ spec, absent }: Field): (value: unknown) => boolean {
+  const isImplied = absent === undefined ? impliedDefaultTest(spec) : equalTo(absent);
+  return (value) => value === undefined || isImplied(value);
 }
 
-function isImpliedDefault(spec: Spec, value: unknown): boolean {
-  if (spec.type === 'array') return Array.isArray(value) && value.length === 0;
-  if (spec.type === 'struct') return isDefaultStruct(spec.fields, value);
-  if (spec.type === 'nullable') return value === null;
-  if (spec.type === 'bytes') return Buffer.isBuffer(value) && value.length === 0;
-  return value === ZEROS[spec.type];
+function impliedDefaultTest(spec: Spec): (value: unknown) => boolean {
+  if (spec.type === 'array') return (value) => Array.isArray(value) && value.length === 0;
+  if (spec.type === 'struct') return structTest(spec.fields);
+  if (spec.type === 'nullable') return equalTo(null);
+  if (spec.type === 'bytes') return (value) => Buffer.isBuffer(value) && value.length === 0;
+  return equalTo(ZEROS[spec.type]);
 }
 
-function isDefaultStruct(fields: Fields, value: unknown): boolean {
-  // The static types of the declaration say that this is an object with these fields.
-  const struct = value as Readonly<Record<string, unknown>>;
-  const tags = struct['unknownTags'];
-  if (Array.isArray(tags) && tags.length > 0) return false;
-  return Object.entries(fields).every(([name, field]) => isDefault(field, struct[name]));
+function equalTo(absent: unknown): (value: unknown) => boolean {
+  return (value) => value === absent;
+}
+
+function structTest(fields: Fields): (value: unknown) => boolean {
+  const tests = Object.entries(fields).map(([name, field]) => {
+    return { name, isDefault: defaultTest(field) };
+  });
+  return (value) => {
+    // The static types of the declaration say that this is an object with these fields.
+    const struct = value as Readonly<Record<string, unknown>>;
+    const unknownTags = struct['unknownTags'];
+    if (Array.isArray(unknownTags) && unknownTags.length > 0) return false;
+    return tests.every(({ name, isDefault }) => isDefault(struct[name]));
+  };
 }

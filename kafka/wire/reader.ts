@@ -16,6 +16,8 @@ const UUID_BYTES = 16;
 
 export class Reader {
   readonly buffer: Buffer;
+  /** Reads int64 several times faster than Buffer does. */
+  readonly #view: DataView;
   /** Offset of the next byte to read. */
   position: number;
 
@@ -25,6 +27,7 @@ export class Reader {
    */
   constructor(buffer: Buffer, position = 0) {
     this.buffer = buffer;
+    this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
     this.position = position;
   }
 
@@ -53,7 +56,7 @@ export class Reader {
   }
 
   int64(): bigint {
-    return this.buffer.readBigInt64BE(this.#advance(8));
+    return this.#view.getBigInt64(this.#advance(8));
   }
 
   float64(): number {
@@ -74,6 +77,11 @@ export class Reader {
   /** An unsigned varint of at most 32 bits, low groups of seven bits first. */
   uvarint(): number {
     const start = this.position;
+    const first = this.buffer[start];
+    if (first !== undefined && first < 0x80) {
+      this.position = start + 1;
+      return first;
+    }
     let value = 0;
     for (let index = 0; index < UVARINT_BYTES_MAX; index++) {
       const byte = this.buffer.readUInt8(this.#advance(1));

@@ -5,7 +5,7 @@
  */
 
 import type { Codec } from './codec-types.ts';
-import { isDefault } from './defaults.ts';
+import { defaultTest } from './defaults.ts';
 import type { Reader } from './reader.ts';
 import type { Field, RawTag } from './schema.ts';
 import { invalidValue, malformed, within } from './wire-error.ts';
@@ -20,8 +20,14 @@ export type Struct = Record<string, unknown>;
 export interface KnownTag {
   readonly tag: number;
   readonly name: string;
-  readonly field: Field;
   readonly codec: Codec;
+  /** Whether a value is left out. */
+  readonly isDefault: (value: unknown) => boolean;
+}
+
+/** @returns how a tagged field is read and written */
+export function knownTag(name: string, field: Field, tag: number, codec: Codec): KnownTag {
+  return { tag, name, codec, isDefault: defaultTest(field) };
 }
 
 interface PresentTag {
@@ -30,18 +36,23 @@ interface PresentTag {
   readonly chunks: readonly Buffer[];
 }
 
+const NONE: readonly PresentTag[] = [];
+
 export class TagSection {
-  readonly #known: ReadonlyMap<number, KnownTag>;
+  readonly #known: readonly KnownTag[];
+  readonly #byTag: ReadonlyMap<number, KnownTag>;
 
   /** @param known the tagged fields that the version has */
   constructor(known: readonly KnownTag[]) {
-    this.#known = new Map(known.map((tag) => [tag.tag, tag]));
+    this.#known = known;
+    this.#byTag = new Map(known.map((field) => [field.tag, field]));
   }
 
   /** Reads the section and sets what it holds on the struct. */
   decode(reader: Reader, struct: Struct): void {
     const start = reader.position;
     const count = reader.uvarint();
+    if (count === 0) return;
     if (count > TAGGED_FIELDS_MAX) throw malformed(`${count} tagged fields`, start);
     const unknownTags: RawTag[] = [];
     let previous = -1;
@@ -50,7 +61,7 @@ export class TagSection {
       if (tag <= previous) throw malformed(`tag ${tag} after tag ${previous}`, reader.position);
       previous = tag;
       const size = reader.uvarint();
-      const known = this.#known.get(tag);
+      const known = this.#byTag.get(tag);
       if (known === undefined) unknownTags.push({ tag, bytes: reader.bytes(size) });
       else struct[known.name] = decodeKnown(reader, known, size);
     }
@@ -59,15 +70,7 @@ export class TagSection {
 
   /** Writes known fields that differ from their defaults, and all unknown ones, in order of tag. */
   encode(writer: Writer, struct: Readonly<Struct>): void {
-    const unknownTags = (struct['unknownTags'] ?? []) as readonly RawTag[];
-    const present = unknownTags.map(({ tag, bytes }): PresentTag => {
-      return { tag, byteLength: bytes.length, chunks: [bytes] };
-    });
-    for (const known of this.#known.values()) {
-      const value = struct[known.name];
-      if (!isDefault(known.field, value)) present.push(encodeKnown(known, value));
-    }
-    if (present.length > 1) present.sort((left, right) => left.tag - right.tag);
+    const present = this.#present(struct);
     writer.uvarint(present.length);
     let previous = -1;
     for (const { tag, byteLength, chunks } of present) {
@@ -78,6 +81,22 @@ export class TagSection {
       for (const chunk of chunks) writer.bytes(chunk);
     }
   }
+
+  #present(struct: Readonly<Struct>): readonly PresentTag[] {
+    const unknownTags = struct['unknownTags'] as readonly RawTag[] | undefined;
+    let present: PresentTag[] | null =
+      unknownTags === undefined ? null : unknownTags.map(encodeUnknown);
+    for (const known of this.#known) {
+      const value = struct[known.name];
+      if (!known.isDefault(value)) (present ??= []).push(encodeKnown(known, value));
+    }
+    if (present === null) return NONE;
+    return present.sort((left, right) => left.tag - right.tag);
+  }
+}
+
+function encodeUnknown({ tag, bytes }: RawTag): PresentTag {
+  return { tag, byteLength: bytes.length, chunks: [bytes] };
 }
 
 function decodeKnown(reader: Reader, { name, codec }: KnownTag, size: number): unknown {

@@ -14,10 +14,14 @@ const FIRST_BUFFER_BYTES = 256;
 const BUFFER_BYTES_MAX = 64 * 1024;
 const UUID_BYTES = 16;
 const UINT32_MAX = 0xffff_ffff;
+const INT64_MIN = -(2n ** 63n);
+const INT64_MAX = 2n ** 63n - 1n;
 
 export class Writer {
   readonly #chunks: Buffer[] = [];
   #buffer: Buffer = Buffer.allocUnsafe(FIRST_BUFFER_BYTES);
+  /** Of #buffer: writes int64 several times faster than Buffer does. */
+  #view: DataView = viewOf(this.#buffer);
   /** Bytes of #buffer before this offset are already in #chunks. */
   #flushed = 0;
   #position = 0;
@@ -60,8 +64,10 @@ export class Writer {
   }
 
   int64(value: bigint): void {
+    if (value < INT64_MIN || value > INT64_MAX) throw invalidValue(`${value} is no int64`);
     this.#reserve(8);
-    this.#advance(this.#buffer.writeBigInt64BE(value, this.#position));
+    this.#view.setBigInt64(this.#position, value);
+    this.#advance(this.#position + 8);
   }
 
   float64(value: number): void {
@@ -132,6 +138,7 @@ export class Writer {
     this.#flush();
     const doubled = Math.min(this.#buffer.length * 2, BUFFER_BYTES_MAX);
     this.#buffer = Buffer.allocUnsafe(Math.max(length, doubled));
+    this.#view = viewOf(this.#buffer);
     this.#position = 0;
     this.#flushed = 0;
   }
@@ -141,4 +148,8 @@ export class Writer {
     this.#chunks.push(this.#buffer.subarray(this.#flushed, this.#position));
     this.#flushed = this.#position;
   }
+}
+
+function viewOf(buffer: Buffer): DataView {
+  return new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
 }

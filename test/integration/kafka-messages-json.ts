@@ -4,7 +4,7 @@
  * tagged fields and the content of record batches are not in it.
  */
 
-import { isDefault } from '../../kafka/wire/defaults.ts';
+import { defaultTest } from '../../kafka/wire/defaults.ts';
 import type { Field, Fields, Spec } from '../../kafka/wire/schema.ts';
 
 /** JSON with each number kept as its text, so that int64 loses nothing. */
@@ -58,5 +58,5 @@ function structToJson(fields: Fields, value: unknown, version: number): string {
 
 function isWritten(field: Field, value: unknown, version: number): boolean {
   if (version < field.since || version > field.until) return false;
-  return field.tag === null || !isDefault(field, value);
+  return field.tag === null || !defaultTest(field)(value);
 }

@@ -206,6 +206,11 @@ describe('errors', () => {
     expect(() => Sample.encode({ id: 2 ** 31, items: [] }, 9)).toThrow(
       invalidAt('MetadataRequest v9.id'),
     );
+    for (const epoch of [2n ** 63n, -(2n ** 63n) - 1n]) {
+      expect(() => Sample.encode({ id: 1, items: [], leader: { epoch } }, 9)).toThrow(
+        invalidAt('MetadataRequest v9.leader.epoch'),
+      );
+    }
   });
 
   test('tell bytes behind the end of the message', () => {
