@@ -63,6 +63,10 @@ export class FakeConfigBroker {
   readonly defaults = structuredClone(DEFAULTS);
   /** Every request that came, by name. */
   readonly seen: string[] = [];
+  /** Called with every request of a client before it is answered. */
+  onClientRequest: (body: Buffer, version: number) => void = () => {};
+  /** Topics that the next Metadata answer does not show yet. */
+  readonly unseenOnce = new Set<string>();
   #created = 0;
 
   /** The proxy's own way to it. */
@@ -94,6 +98,7 @@ export class FakeConfigBroker {
 
   /** @returns the body of the answer to a client's request */
   answer(apiKey: number, version: number, body: Buffer): Buffer {
+    this.onClientRequest(body, version);
     return this.#answer(apiKey, version, body, this.denied);
   }
 
@@ -135,7 +140,8 @@ export class FakeConfigBroker {
       return [...this.topics].find(([known, topic]) => known === name || topic.topicId === topicId);
     });
     const found = (wanted ?? [...this.topics]).filter((entry) => entry !== undefined);
-    const topics = found.map(([name, { topicId }]) => {
+    const shown = found.filter(([name]) => !this.unseenOnce.delete(name));
+    const topics = shown.map(([name, { topicId }]) => {
       return { errorCode: 0, name, topicId, partitions: [] };
     });
     return { brokers: [], topics };
