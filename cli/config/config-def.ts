@@ -62,6 +62,16 @@ export function decimal(
   });
 }
 
+/** As another key, or `auto` for what fits the rest of the configuration. */
+export function orAuto<T>(other: ConfigKey<T>): ConfigKey<T | 'auto'> {
+  return {
+    ...other,
+    allowed: `${other.allowed}, or auto`,
+    defaultText: 'auto',
+    parse: (text) => (text === 'auto' ? { value: 'auto' } : other.parse(text)),
+  };
+}
+
 /** One of a few words. */
 export function oneOf<const T extends string>(
   words: readonly T[],

@@ -9,6 +9,7 @@ import {
   integer,
   list,
   oneOf,
+  orAuto,
   portRange,
   secret,
   text,
@@ -169,18 +170,20 @@ export const CONFIG_KEYS = {
     min: 64 * 1024,
     max: 64 * MEBIBYTE,
   }),
-  'wal.min.bytes': integer({
-    doc: 'Break-even: below this many bytes a linger, batches go to the broker as they are, because a PUT would cost more than replicating them. 0 uploads everything.',
-    default: bytes(128 * 1024),
-    min: 0,
-    max: 64 * MEBIBYTE,
-  }),
-  'wal.puts.per.second': decimal({
-    doc: 'PUTs a second that may be spent on uploading before the linger is over, while no upload is under way.',
-    default: '4',
-    min: 0,
-    max: 1_000,
-  }),
+  'wal.min.bytes': orAuto(
+    integer({
+      doc: 'Break-even: below this many bytes a linger, batches go to the broker as they are, because a PUT would cost more than replicating them. 0 uploads everything. auto: 131072 on S3, and 0 on a folder, where a PUT costs nothing.',
+      min: 0,
+      max: 64 * MEBIBYTE,
+    }),
+  ),
+  'wal.puts.per.second': orAuto(
+    decimal({
+      doc: 'PUTs a second that may be spent on uploading before the linger is over, while no upload is under way. auto: 4 on S3, and 100 on a folder.',
+      min: 0,
+      max: 1_000,
+    }),
+  ),
   'wal.uploads.max': integer({
     doc: 'WAL files that are uploaded at the same time.',
     default: '8',

@@ -1,0 +1,81 @@
+/** The parts through which the bytes of diskless topics go, in and out, put together. */
+import { randomInt } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { Coordinator } from '../coordinator/index.ts';
+import type { KeyRing } from '../kafka/index.ts';
+import type { ObjectStore } from '../storage/index.ts';
+import { AnswerFiller } from './fetch/answer-filler.ts';
+import { BatchFiller } from './fetch/batch-filler.ts';
+import type { FetchTopics } from './fetch/fetch.ts';
+import { ObservedRatios } from './fetch/observed-ratios.ts';
+import { ByteBudget } from './net/byte-budget.ts';
+import type { ProxyOptions } from './proxy-options.ts';
+import { BatchResolver } from './read/batch-resolver.ts';
+import { WalFileCache } from './read/wal-file-cache.ts';
+import { WalFileSource } from './read/wal-file-source.ts';
+import { systemClock } from './wal/clock.ts';
+import { WalWriter } from './wal/wal-writer.ts';
+
+/** A file that is older when it is read was asked for by a consumer that lags. */
+const TAIL_AGE_MS_MAX = 60_000;
+/** How often a store that takes no writes is tried. */
+const STORE_PROBE_MS = 1_000;
+/** Room in a WAL file for its header and footer, beside its batches. */
+const WAL_FILE_OVERHEAD_BYTES = 1024 * 1024;
+const RANDOM_22_BITS = 2 ** 22;
+
+export interface DataPathDependencies {
+  readonly clusterId: string;
+  readonly store: ObjectStore;
+  readonly coordinator: Coordinator;
+  readonly catalog: FetchTopics;
+  readonly keyRing: KeyRing;
+  readonly log: Logger;
+}
+
+export interface DataPath {
+  readonly writer: WalWriter;
+  readonly resolver: BatchResolver;
+  readonly filler: BatchFiller;
+  readonly answerFiller: AnswerFiller;
+  readonly ratios: ObservedRatios;
+}
+
+/** @returns the parts, ready for the first request */
+export function openDataPath(options: ProxyOptions, dependencies: DataPathDependencies): DataPath {
+  const { memory, wal, member } = options;
+  const { clusterId, store, coordinator, catalog, keyRing, log } = dependencies;
+  const cache = new WalFileCache({
+    tailBytesMax: memory.cacheBytesMax,
+    laggingBytesMax: memory.laggingCacheBytesMax,
+    tailAgeMsMax: TAIL_AGE_MS_MAX,
+    wallMs: () => systemClock.wallMs(),
+  });
+  const source = new WalFileSource({
+    store,
+    clusterId,
+    cache,
+    loadBudget: new ByteBudget(memory.laggingCacheBytesMax),
+    fileBytesExpected: wal.maxBytes + WAL_FILE_OVERHEAD_BYTES,
+    monotonicMs: () => systemClock.monotonicMs(),
+  });
+  const writer = new WalWriter({
+    ...wal,
+    clusterId,
+    memberId: member.id,
+    rack: member.rack,
+    putTimeoutMs: options.store.requestTimeoutMs,
+    probeIntervalMs: STORE_PROBE_MS,
+    store,
+    coordinator,
+    cache,
+    clock: systemClock,
+    random22: () => randomInt(RANDOM_22_BITS),
+    log,
+  });
+  const resolver = new BatchResolver([source], log);
+  const filler = new BatchFiller(resolver, new ByteBudget(memory.fillBytesMax), log);
+  const ratios = new ObservedRatios();
+  const answerFiller = new AnswerFiller({ catalog, keyRing, filler, ratios });
+  return { writer, resolver, filler, answerFiller, ratios };
+}
