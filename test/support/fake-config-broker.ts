@@ -18,6 +18,7 @@ import {
   KafkaErrorCode,
   MetadataRequest,
   MetadataResponse,
+  OutriggerError,
   type Message,
   type Requester,
 } from '../../kafka/index.ts';
@@ -65,6 +66,8 @@ export class FakeConfigBroker {
   readonly seen: string[] = [];
   /** Called with every request of a client before it is answered. */
   onClientRequest: (body: Buffer, version: number) => void = () => {};
+  /** Whether the proxy's own requests go unanswered. */
+  isAway = false;
   /** Topics that the next Metadata answer does not show yet. */
   readonly unseenOnce = new Set<string>();
   #created = 0;
@@ -78,6 +81,7 @@ export class FakeConfigBroker {
 
   readonly #requester: Requester = {
     request: async (api, body) => {
+      if (this.isAway) throw new OutriggerError('KAFKA_CONNECTION_LOST', 'away');
       const version = api.request.versions[1];
       const bytes = Buffer.concat(api.request.encode(body, version));
       const answer = this.#answer(api.request.apiKey, version, bytes, this.deniedToProxy);

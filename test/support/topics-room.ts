@@ -101,9 +101,16 @@ export interface Room {
   readonly admin: TopicAdmin;
 }
 
-/** @param patterns of `diskless.topics` */
-export async function openRoom(patterns: readonly string[] = []): Promise<Room> {
+/**
+ * @param patterns of `diskless.topics`
+ * @param prepare called with the broker before anything is asked of it
+ */
+export async function openRoom(
+  patterns: readonly string[] = [],
+  prepare: (broker: FakeConfigBroker) => void = () => {},
+): Promise<Room> {
   const broker = new FakeConfigBroker();
+  prepare(broker);
   const records = new MemoryRecords();
   const clock = new ManualClock();
   const coordinator = await SoloCoordinator.start(records, log);
