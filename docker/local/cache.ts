@@ -1,13 +1,13 @@
 /**
  * The folder in which everything downloaded is kept between runs, and the folders of single runs.
- * An installed folder is complete or absent: it is built beside its place and renamed into it, so
+ * An installed folder is complete or absent: it is built elsewhere and renamed into its place, so
  * two processes that install the same thing at once do no harm to each other.
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 /** @returns the folder of everything that is kept between runs; OUTRIGGER_CACHE moves it */
 export function cacheDir(): string {
@@ -16,7 +16,7 @@ export function cacheDir(): string {
 
 /**
  * Makes a file or folder of the cache unless it is there.
- * @param path absolute path of the finished thing
+ * @param path path of the finished thing, in the cache
  * @param build makes it at the path it is given, which is in an existing folder
  * @returns path
  */
@@ -25,16 +25,17 @@ export async function installOnce(
   build: (unfinished: string) => Promise<void>,
 ): Promise<string> {
   if (existsSync(path)) return path;
-  await mkdir(dirname(path), { recursive: true });
-  const unfinished = `${path}.${process.pid}-${randomBytes(4).toString('hex')}`;
+  const dir = await runDir('install');
+  const unfinished = join(dir, basename(path));
   try {
     await build(unfinished);
+    await mkdir(dirname(path), { recursive: true });
     await rename(unfinished, path).catch((error: unknown) => {
       // A folder that another process finished first: theirs is as good as ours.
       if (!existsSync(path)) throw error;
     });
   } finally {
-    await rm(unfinished, { recursive: true, force: true });
+    await rm(dir, { recursive: true });
   }
   return path;
 }

@@ -6,8 +6,7 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { randomBytes } from 'node:crypto';
-import { installOnce } from './cache.ts';
+import { installOnce, runDir } from './cache.ts';
 import { commandPath } from './process.ts';
 
 const HEAP_MIB = 128;
@@ -24,8 +23,11 @@ export interface JavaApp {
 export interface JavaRun {
   /** Arguments of `java`, up to and with the class's own. */
   readonly args: string[];
-  /** To be called when the run has ended: keeps the archive if the run has written one. */
-  readonly ended: () => Promise<void>;
+  /**
+   * To be called when the run has ended: keeps the archive that the run has written, if it has.
+   * @param byItself false if it was killed, perhaps in the middle of writing
+   */
+  readonly ended: (byItself: boolean) => Promise<void>;
 }
 
 export interface JavaOptions {
@@ -69,14 +71,16 @@ async function archiveFlags(app: JavaApp, name: string): Promise<JavaRun> {
   if (existsSync(archive)) {
     return { args: [`-XX:SharedArchiveFile=${archive}`, ...quiet], ended: async () => {} };
   }
-  await mkdir(dir, { recursive: true });
-  const unfinished = `${archive}.${process.pid}-${randomBytes(4).toString('hex')}`;
+  const unfinishedDir = await runDir('archive');
+  const unfinished = join(unfinishedDir, 'classes.jsa');
   return {
     args: [`-XX:ArchiveClassesAtExit=${unfinished}`, ...quiet],
-    // A run that was killed has written nothing, or half: the JVM ends only after the whole file.
-    ended: async () => {
-      if (existsSync(archive)) await rm(unfinished, { force: true });
-      else if (existsSync(unfinished)) await rename(unfinished, archive);
+    ended: async (byItself) => {
+      if (byItself && existsSync(unfinished)) {
+        await mkdir(dir, { recursive: true });
+        await rename(unfinished, archive);
+      }
+      await rm(unfinishedDir, { recursive: true });
     },
   };
 }

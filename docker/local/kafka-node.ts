@@ -27,7 +27,7 @@ export class KafkaNode {
   readonly #plan: NodePlan;
   readonly #heapMiB: number;
   #server: Server | undefined;
-  #afterRun: () => Promise<void> = async () => {};
+  #afterRun: (byItself: boolean) => Promise<void> = async () => {};
 
   constructor(libs: KafkaLibs, plan: NodePlan, heapMiB: number) {
     this.id = plan.id;
@@ -56,7 +56,7 @@ export class KafkaNode {
       ...formatArgs,
     ]);
     await runOrThrow('java', run.args);
-    await run.ended();
+    await run.ended(true);
   }
 
   /** Process id, or undefined while it is stopped. */
@@ -83,20 +83,24 @@ export class KafkaNode {
 
   /** Controlled shutdown. */
   async stop(): Promise<void> {
-    await this.#end('stop');
+    await this.#end(async (server) => server.stop());
   }
 
   /** Crash: SIGKILL. */
   async kill(): Promise<void> {
-    await this.#end('kill');
+    await this.#end(async (server) => {
+      await server.kill();
+      return false;
+    });
   }
 
-  async #end(how: 'stop' | 'kill'): Promise<void> {
+  /** @param how ends the process and says whether it ended by itself */
+  async #end(how: (server: Server) => Promise<boolean>): Promise<void> {
     const server = this.#server;
     if (server === undefined) return;
-    await server[how]();
+    const byItself = await how(server);
     this.#server = undefined;
-    await this.#afterRun();
+    await this.#afterRun(byItself);
   }
 
   #propertiesFile(): string {

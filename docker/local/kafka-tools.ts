@@ -67,7 +67,7 @@ export async function kafkaTool(
   if (mainClass === undefined) throw new Error(`Kafka ${libs.version} has no ${tool}`);
   const run = await javaRun(libs, mainClass, args, { heapMiB: HEAP_MIB });
   const result = await runCommand('java', run.args, options);
-  await run.ended();
+  await run.ended(result.code !== null);
   return result;
 }
 
@@ -97,7 +97,7 @@ export async function javaProgram(
   const app = { home, classPath: `${libs.classPath}:${jar}` };
   const run = await javaRun(app, mainClass, args, { heapMiB: HEAP_MIB });
   const result = await runCommand('java', run.args, options);
-  await run.ended();
+  await run.ended(result.code !== null);
   return result;
 }
 

@@ -4,7 +4,7 @@
  * exit hook does what it can.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, openSync, closeSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -16,7 +16,7 @@ const PROBE_EVERY_MS = 50;
 const STOP_TIMEOUT_MS = 20_000;
 
 export interface CommandResult {
-  /** Exit code; 128 + n is not made up for signals: they are null, as a timeout is. */
+  /** Exit code; null if a signal ended it, as it does when the time is over. */
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
@@ -85,8 +85,11 @@ export interface Server {
   readonly logFile: string;
   /** Settles with a description when the process has ended, for whatever reason. */
   readonly ended: Promise<string>;
-  /** Asks it to end, insists after a while, and resolves when it has. */
-  stop(): Promise<void>;
+  /**
+   * Asks it to end, and insists after a while.
+   * @returns when it has ended, whether it did so by itself
+   */
+  stop(): Promise<boolean>;
   /** Ends it with SIGKILL, as a crash would, and resolves when it has ended. */
   kill(): Promise<void>;
 }
@@ -124,23 +127,21 @@ export function startServer(
     child.once('error', (error) => resolve(error.message));
     child.once('exit', (code, signal) => resolve(`${command} ended with ${signal ?? code}`));
   }).finally(() => process.off('exit', onExit));
-  const end = async (signal: NodeJS.Signals): Promise<void> => {
-    killGroup(child, signal);
-    const insist = new AbortController();
-    const late = setTimeout(options.stopTimeoutMs ?? STOP_TIMEOUT_MS, 'late', {
-      signal: insist.signal,
-    });
-    if ((await Promise.race([ended, late])) === 'late') killGroup(child, 'SIGKILL');
-    insist.abort();
+  const kill = async (): Promise<void> => {
+    killGroup(child, 'SIGKILL');
     await ended;
   };
-  return {
-    pid: child.pid ?? -1,
-    logFile: options.logFile,
-    ended,
-    stop: async () => end('SIGTERM'),
-    kill: async () => end('SIGKILL'),
+  const stop = async (): Promise<boolean> => {
+    killGroup(child, 'SIGTERM');
+    const timer = new AbortController();
+    const { signal } = timer;
+    const late = setTimeout(options.stopTimeoutMs ?? STOP_TIMEOUT_MS, 'late', { signal });
+    const byItself = (await Promise.race([ended, late])) !== 'late';
+    timer.abort();
+    if (!byItself) await kill();
+    return byItself;
   };
+  return { pid: child.pid ?? -1, logFile: options.logFile, ended, stop, kill };
 }
 
 /**
@@ -172,8 +173,8 @@ export function commandPath(command: string): string | undefined {
 
 /** The command, made to be killed by the kernel when this process dies, where that is possible. */
 function dyingWithParent(command: string, args: readonly string[]): [string, string[]] {
-  if (process.platform !== 'linux' || commandPath('setpriv') === undefined)
-    return [command, [...args]];
+  const canBe = process.platform === 'linux' && commandPath('setpriv') !== undefined;
+  if (!canBe) return [command, [...args]];
   return ['setpriv', ['--pdeathsig', 'SIGKILL', '--', command, ...args]];
 }
 

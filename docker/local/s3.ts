@@ -55,8 +55,7 @@ export async function startS3(options: { readonly port?: number } = {}): Promise
   });
   const server = startServer('java', run.args, { logFile: join(dir, 'server.log') });
   const stop = async (): Promise<void> => {
-    await server.stop();
-    await run.ended();
+    await run.ended(await server.stop());
     await rm(dir, { recursive: true, force: true });
   };
   try {

@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { installOnce } from '../../../../docker/local/cache.ts';
+import { installOnce, runDir } from '../../../../docker/local/cache.ts';
 
 async function emptyFolder(): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'outrigger-cache-'));
+  const dir = await runDir('test');
   onTestFinished(async () => rm(dir, { recursive: true }));
   return dir;
 }
