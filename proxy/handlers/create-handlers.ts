@@ -12,13 +12,21 @@ import type { ProxyOptions } from '../proxy-options.ts';
 import { LogReader } from '../read/log-reader.ts';
 import type { Topics } from '../topics/open-topics.ts';
 import { systemClock } from '../wal/clock.ts';
+import { alterConfigsHandler, incrementalAlterConfigsHandler } from './alter-configs.ts';
+import { alterConfigsHandler, incrementalAlterConfigsHandler } from './alter-configs.ts';
 import { apiVersionsHandler } from './api-versions.ts';
 import {
   alterPartitionReassignmentsHandler,
   createPartitionsHandler,
   unregisterBrokerHandler,
 } from './broker-ids.ts';
+import { createTopicsHandler } from './create-topics.ts';
+import { deleteTopicsHandler } from './delete-topics.ts';
+import { createTopicsHandler } from './create-topics.ts';
+import { deleteTopicsHandler } from './delete-topics.ts';
 import { describeClusterHandler } from './describe-cluster.ts';
+import { describeConfigsHandler } from './describe-configs.ts';
+import { describeConfigsHandler } from './describe-configs.ts';
 import { describeTopicPartitionsHandler } from './describe-topic-partitions.ts';
 import { DisklessLeaders } from './diskless-leaders.ts';
 import { findCoordinatorHandler } from './find-coordinator.ts';
@@ -48,7 +56,7 @@ export function createHandlers(
   dependencies: HandlerDependencies,
 ): (apiKey: number) => RequestHandler | undefined {
   const { options, cluster, client, directory, topics, data, keyRing } = dependencies;
-  const { catalog } = topics;
+  const { catalog, admin } = topics;
   const { writer, resolver, filler, answerFiller, ratios } = data;
   const clock = systemClock;
   const answerBytesMax = options.memory.fetchResponseBytesMax;
@@ -81,10 +89,10 @@ export function createHandlers(
     CreatePartitions: createPartitionsHandler,
     UnregisterBroker: unregisterBrokerHandler,
     DeleteRecords: forwardUntouched,
-    CreateTopics: forwardUntouched,
-    DeleteTopics: forwardUntouched,
-    DescribeConfigs: forwardUntouched,
-    AlterConfigs: forwardUntouched,
-    IncrementalAlterConfigs: forwardUntouched,
+    CreateTopics: createTopicsHandler({ admin }),
+    DeleteTopics: deleteTopicsHandler({ admin, catalog }),
+    DescribeConfigs: describeConfigsHandler({ catalog }),
+    AlterConfigs: alterConfigsHandler({ admin }),
+    IncrementalAlterConfigs: incrementalAlterConfigsHandler({ admin }),
   });
 }
