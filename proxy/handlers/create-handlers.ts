@@ -13,7 +13,6 @@ import { LogReader } from '../read/log-reader.ts';
 import type { Topics } from '../topics/open-topics.ts';
 import { systemClock } from '../wal/clock.ts';
 import { alterConfigsHandler, incrementalAlterConfigsHandler } from './alter-configs.ts';
-import { alterConfigsHandler, incrementalAlterConfigsHandler } from './alter-configs.ts';
 import { apiVersionsHandler } from './api-versions.ts';
 import {
   alterPartitionReassignmentsHandler,
@@ -22,10 +21,7 @@ import {
 } from './broker-ids.ts';
 import { createTopicsHandler } from './create-topics.ts';
 import { deleteTopicsHandler } from './delete-topics.ts';
-import { createTopicsHandler } from './create-topics.ts';
-import { deleteTopicsHandler } from './delete-topics.ts';
 import { describeClusterHandler } from './describe-cluster.ts';
-import { describeConfigsHandler } from './describe-configs.ts';
 import { describeConfigsHandler } from './describe-configs.ts';
 import { describeTopicPartitionsHandler } from './describe-topic-partitions.ts';
 import { DisklessLeaders } from './diskless-leaders.ts';
@@ -67,7 +63,7 @@ export function createHandlers(
   const share = { catalog, keyRing, filler, ratios, leaderHints, storeAvailable, answerBytesMax };
   return handlerTable({
     Produce: produceHandler({ catalog, writer, keyRing, leaderHints, storeFailurePolicy, clock }),
-    Fetch: fetchHandler({ catalog, answerFiller, ratios, leaderHints, answerBytesMax }),
+    Fetch: fetchHandler({ catalog, answerFiller, ratios, leaderHints, answerBytesMax, clock }),
     ShareFetch: shareFetchHandler({ ...share, clock }),
     ShareAcknowledge: shareAcknowledgeHandler(leaderHints),
     ListOffsets: listOffsetsHandler({
