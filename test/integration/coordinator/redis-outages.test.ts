@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Redis, startRedis } from '../../../docker/local/redis.ts';
 import { coordinatorKeys } from '../../../coordinator/keys.ts';
 import { readHash } from '../../../coordinator/redis/read-hash.ts';
-import { SETTLED_RANGE_SIZE } from '../../../coordinator/redis/scripts.ts';
+import { CoordinatorScripts, SETTLED_RANGE_SIZE } from '../../../coordinator/redis/scripts.ts';
 import {
   Coordinators,
   eventually,
@@ -239,6 +239,25 @@ test('another replication id makes members read everything and tell unsettled fi
     expect((await readHash(session, keys.members)).size).toBe(2);
   });
   expect(memberIds(one.coordinator)).toEqual([1, 2]);
+  session.close();
+});
+
+test('a member that a Redis forgot is kept until it had time to report', async () => {
+  const { coordinator } = await all.start();
+  await coordinator.join(member(1));
+  const session = await openSession(redis.url);
+  const keys = coordinatorKeys(all.clusterId, all.clusterId);
+  const silentMember = { incarnation: Buffer.alloc(8, 2), beat: 0, record: member(2) };
+  await new CoordinatorScripts(session, keys).beatMember(silentMember, 60_000);
+  await eventually(() => expect(memberIds(coordinator)).toEqual([1, 2]));
+  const afterRefresh: number[][] = [];
+  coordinator.subscribe(({ kind }) => {
+    if (kind === 'refreshed') afterRefresh.push(memberIds(coordinator));
+  });
+  await session.call('HDEL', [keys.members, 2]);
+  await session.call('DEBUG', ['CHANGE-REPL-ID']);
+  await eventually(() => expect(afterRefresh[0]).toEqual([1, 2]));
+  await eventually(() => expect(memberIds(coordinator)).toEqual([1]));
   session.close();
 });
 
