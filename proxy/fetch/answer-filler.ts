@@ -2,34 +2,26 @@
  * Puts the real batches into a broker's answer to a Fetch, within the client's limits, and learns
  * from it how the log of each partition relates to what it stands for.
  */
-import {
-  completeBatches,
-  type BytesInput,
-  FetchResponse,
-  type KeyRing,
-  type MessageInput,
-} from '../../kafka/index.ts';
-import type { BatchFiller, Filled } from './batch-filler.ts';
-import { cutAnswer } from './cut-answer.ts';
-import { findTopic, namesTopicsById, partitionKey, type Fetch, type FetchTopics } from './fetch.ts';
-import { readLogBatches, realBatch, type LogBatch } from './log-batches.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { FetchResponse, KeyRing, MessageInput } from '../../kafka/index.ts';
+import type { Reply } from '../connection/handler.ts';
+import { AnswerCut } from './answer-cut.ts';
+import type { BatchFiller, Filled, FilledReply } from './batch-filler.ts';
+import { findTopic, namesTopicsById, partitionKey } from './fetch.ts';
+import type { Fetch, FetchTopic, FetchTopics, TopicName } from './fetch.ts';
+import { hasPlaceholder, readLogBatches, type LogBatch, type LogPosition } from './log-batches.ts';
 import type { ObservedRatios } from './observed-ratios.ts';
+import { Pace } from './pace.ts';
 
 type PartitionResponse = FetchResponse['responses'][number]['partitions'][number];
+type PartitionDemands = ReadonlyMap<string, FetchTopic['partitions'][number]>;
 
 /** One partition of the broker's answer. */
 interface Part {
-  readonly key: string;
-  readonly topic: string;
+  readonly named: TopicName;
   readonly response: PartitionResponse;
-  /** Null while it is not known that there are placeholders among them. */
-  readonly batches: readonly LogBatch[] | null;
-}
-
-/** The answer with real batches, and what to call once it is sent. */
-export interface FilledAnswer {
-  readonly body: MessageInput<typeof FetchResponse>;
-  readonly release: () => void;
+  readonly records: Buffer;
+  readonly position: LogPosition;
 }
 
 export interface AnswerFillerOptions {
@@ -38,6 +30,8 @@ export interface AnswerFillerOptions {
   readonly filler: BatchFiller;
   readonly ratios: ObservedRatios;
 }
+
+const NO_RECORDS = Buffer.alloc(0);
 
 export class AnswerFiller {
   readonly #catalog: FetchTopics;
@@ -52,30 +46,43 @@ export class AnswerFiller {
     this.#ratios = ratios;
   }
 
-  /** @returns null if the answer holds no placeholder and can be passed on as it is */
-  async fill(fetch: Fetch, answer: FetchResponse): Promise<FilledAnswer | null> {
+  /**
+   * @param encode makes the reply of the answer with real batches
+   * @returns null if the answer holds no placeholder and can be passed on as it is
+   */
+  fill(
+    fetch: Fetch,
+    answer: FetchResponse,
+    encode: (body: MessageInput<typeof FetchResponse>) => Reply,
+  ): Promise<FilledReply> | null {
+    const parts = this.#partsOf(fetch, answer);
+    const hollow = parts.some(({ records, position }) =>
+      hasPlaceholder(records, position, this.#keyRing),
+    );
+    if (hollow) return this.#fill(fetch, answer, encode);
+    this.#learnReal(fetch, parts);
+    return null;
+  }
+
+  async #fill(
+    fetch: Fetch,
+    answer: FetchResponse,
+    encode: (body: MessageInput<typeof FetchResponse>) => Reply,
+  ): Promise<FilledReply> {
     await this.#lookUpTopics(fetch, answer);
     const parts = this.#partsOf(fetch, answer);
-    if (parts.every(({ batches }) => batches === null)) {
-      for (const part of parts) this.#learn(fetch, part, part.response.records?.length ?? 0);
-      return null;
-    }
-    const batches = parts.map(batchesOf);
-    const counts = this.#cut(fetch, parts, batches);
-    const demands = parts.map(({ topic, response }, index) => ({
-      topic,
-      partition: response.partitionIndex,
-      batches: batches[index]?.slice(0, counts[index]) ?? [],
-    }));
-    const { filled, release } = await this.#filler.fill(demands);
-    const byResponse = new Map<PartitionResponse, Filled>();
-    for (const [index, part] of parts.entries()) {
-      const one = filled[index];
-      if (one === undefined) continue;
-      this.#learn(fetch, part, one.batchCount);
-      byResponse.set(part.response, one);
-    }
-    return { body: withBatches(answer, byResponse), release };
+    const demands = demandsOf(fetch.asked);
+    const batches = await this.#take(fetch, demands, parts);
+    return this.#filler.fillBatches(batches, (filled) => {
+      const byResponse = new Map<PartitionResponse, Filled>();
+      for (const [index, part] of parts.entries()) {
+        const one = filled[index];
+        if (one === undefined) continue;
+        this.#learn(fetch, demands, part, batches[index] ?? []);
+        byResponse.set(part.response, one);
+      }
+      return encode(withBatches(answer, byResponse));
+    });
   }
 
   /** Tags are over names, and an answer in a session may name what its request did not. */
@@ -87,64 +94,90 @@ export class AnswerFiller {
   }
 
   #partsOf({ request }: Fetch, { responses }: FetchResponse): Part[] {
-    return responses.flatMap((named) => {
+    const parts: Part[] = [];
+    for (const named of responses) {
       const known = findTopic(this.#catalog, request, named);
-      const topic = known?.name ?? named.topic;
+      const topic = namesTopicsById(request) ? (known?.name ?? null) : named.topic;
       const deep = known?.record != null;
-      return named.partitions.map((response) => {
-        const { partitionIndex: partition, records } = response;
-        const key = partitionKey(topic, partition);
-        const batches =
-          records === null
-            ? null
-            : readLogBatches(records, { topic, partition, deep }, this.#keyRing);
-        return { key, topic, response, batches };
-      });
-    });
+      for (const response of named.partitions) {
+        const position = { topic, partition: response.partitionIndex, deep };
+        parts.push({ named, response, records: response.records ?? NO_RECORDS, position });
+      }
+    }
+    return parts;
   }
 
-  #cut(
-    { demands, maxBytes }: Fetch,
+  /** The batches of each part that are sent, if they can be had. */
+  async #take(
+    { maxBytes }: Fetch,
+    demands: PartitionDemands,
     parts: readonly Part[],
-    batches: readonly (readonly LogBatch[])[],
-  ): number[] {
-    const cutDemands = parts.map(({ key }, index) => ({
-      batchBytes: (batches[index] ?? []).map(({ realBytes }) => realBytes),
-      maxBytes: demands.get(key)?.maxBytes ?? maxBytes,
-    }));
-    return cutAnswer(cutDemands, maxBytes);
+  ): Promise<LogBatch[][]> {
+    const cut = new AnswerCut(maxBytes);
+    const pace = new Pace();
+    const taken: LogBatch[][] = [];
+    for (const { named, records, position } of parts) {
+      const key = partitionKey(named, position.partition);
+      cut.startPartition(demands.get(key)?.partitionMaxBytes ?? maxBytes);
+      const batches: LogBatch[] = [];
+      for (const batch of readLogBatches(records, position, this.#keyRing)) {
+        if (!cut.takes(batch.realBytes)) break;
+        batches.push(batch);
+        if (pace.isDue(batch.realBytes)) await nextTurn();
+      }
+      taken.push(batches);
+    }
+    return taken;
   }
 
-  /** @param sent what of the partition goes to the client: nothing if 0 */
-  #learn({ demands, starved, readCommitted }: Fetch, part: Part, sent: number): void {
-    const { key, response, batches } = part;
-    if (batches === null) this.#ratios.observeReal(key, response.records?.length ?? 0);
-    else this.#ratios.observeBatches(key, batches);
+  /** Of topics that were never marked there is nothing to be learned. */
+  #learnReal(fetch: Fetch, parts: readonly Part[]): void {
+    const marked = parts.filter(({ position }) => position.deep);
+    if (marked.length === 0) return;
+    const demands = demandsOf(fetch.asked);
+    for (const part of marked) {
+      const batches = Array.from(readLogBatches(part.records, part.position, this.#keyRing));
+      this.#learn(fetch, demands, part, batches);
+    }
+  }
+
+  /** @param batches what the client gets of the partition, if it can be had */
+  #learn(
+    { starved, readCommitted }: Fetch,
+    demands: PartitionDemands,
+    { named, response }: Part,
+    batches: readonly LogBatch[],
+  ): void {
+    const key = partitionKey(named, response.partitionIndex);
+    this.#ratios.observe(key, batches);
     const demand = demands.get(key);
-    if (demand === undefined) return;
     const end = readCommitted ? response.lastStableOffset : response.highWatermark;
-    const isStarved = sent === 0 && response.errorCode === 0 && demand.fetchOffset < end;
-    if (isStarved) starved.add(key);
+    if (batches.length === 0 && demand !== undefined && demand.fetchOffset < end) starved.add(key);
     else starved.delete(key);
   }
 }
 
-function batchesOf({ batches, response }: Part): readonly LogBatch[] {
-  if (batches !== null || response.records === null) return batches ?? [];
-  return Array.from(completeBatches(response.records), realBatch);
+function demandsOf(asked: readonly FetchTopic[]): PartitionDemands {
+  const demands = new Map<string, FetchTopic['partitions'][number]>();
+  for (const topic of asked) {
+    for (const demand of topic.partitions) {
+      demands.set(partitionKey(topic, demand.partition), demand);
+    }
+  }
+  return demands;
 }
 
 function withBatches(
   answer: FetchResponse,
   filled: ReadonlyMap<PartitionResponse, Filled>,
-): FilledAnswer['body'] {
+): MessageInput<typeof FetchResponse> {
   const responses = answer.responses.map((topic) => ({
     ...topic,
     partitions: topic.partitions.map((partition) => {
       const one = filled.get(partition);
       if (one === undefined || partition.records === null) return partition;
-      const records: BytesInput = one.chunks;
-      return { ...partition, records, errorCode: partition.errorCode || one.errorCode };
+      const errorCode = partition.errorCode || one.errorCode;
+      return { ...partition, records: one.chunks, errorCode };
     }),
   }));
   return { ...answer, responses };

@@ -1,24 +1,18 @@
 /**
  * Fills placeholders: fetches the real batches and patches in what the broker assigned. Owns the
- * memory of what is being filled: bytes are reserved before the first of them is fetched, and the
- * work is done in slices, so that produces in between do not wait for it.
+ * memory of what is being filled: bytes are reserved before the first of them is fetched, and given
+ * back when the answer is sent or given up.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KafkaErrorCode, OutriggerError, restoreBatch } from '../../kafka/index.ts';
 import type { Logger } from 'pino';
+import type { Reply } from '../connection/handler.ts';
+import { proxyError } from '../errors.ts';
 import type { ByteBudget } from '../net/byte-budget.ts';
 import type { BatchResolver } from '../read/batch-resolver.ts';
+import type { BatchRequest } from '../read/batch-source.ts';
 import type { LogBatch } from './log-batches.ts';
-
-/** After this many bytes others get a turn. */
-const SLICE_BYTES = 1024 * 1024;
-
-/** The batches of one partition that are to be sent. */
-export interface FillDemand {
-  readonly topic: string;
-  readonly partition: number;
-  readonly batches: readonly LogBatch[];
-}
+import { Pace } from './pace.ts';
 
 /** What is sent of a partition: as many batches, from the first, as could be had. */
 export interface Filled {
@@ -28,17 +22,24 @@ export interface Filled {
   readonly errorCode: number;
 }
 
-export interface FillResult {
-  /** One for each demand. */
-  readonly filled: readonly Filled[];
-  /** Gives back the memory; to be called once, when the bytes are sent or given up. */
-  readonly release: () => void;
+export interface FilledReply {
+  readonly reply: Reply;
+  /** Whether nothing could be had of what was to be filled. */
+  readonly failed: boolean;
+}
+
+/** A batch of the log, and what is sent for it: bytes, why there are none, or either of them later. */
+interface Sought {
+  readonly batch: LogBatch;
+  readonly real: Buffer | Error | Promise<Buffer | Error>;
 }
 
 export class BatchFiller {
   readonly #resolver: BatchResolver;
   readonly #budget: ByteBudget;
   readonly #log: Logger;
+  /** What could not be fetched because the store could not be asked, until something could. */
+  #unreachable: BatchRequest | null = null;
 
   /** @param budget bounds the real bytes in answers that are not sent yet */
   constructor(resolver: BatchResolver, budget: ByteBudget, log: Logger) {
@@ -47,83 +48,130 @@ export class BatchFiller {
     this.#log = log;
   }
 
-  /** @param demands what to send, already cut to the client's limits */
-  async fill(demands: readonly FillDemand[]): Promise<FillResult> {
-    let bytes = 0;
-    for (const { batches } of demands) {
-      for (const { pointer } of batches) bytes += pointer?.length ?? 0;
-    }
+  /**
+   * @param demands for each partition the batches to send, already cut to the client's limits
+   * @param build makes the answer of what could be had, in the order of the demands
+   */
+  async fillBatches(
+    demands: readonly (readonly LogBatch[])[],
+    build: (filled: readonly Filled[]) => Reply,
+  ): Promise<FilledReply> {
+    const bytes = bytesToFill(demands);
     await this.#budget.acquire(bytes);
+    const release = (): void => this.#budget.release(bytes);
     try {
       const filled = await this.#fillAll(demands);
-      return { filled, release: () => this.#budget.release(bytes) };
+      const reply = build(filled);
+      const failed = filled.every(({ batchCount }) => batchCount === 0);
+      if (failed) release();
+      return { reply: failed ? reply : { ...reply, release }, failed };
     } catch (error) {
-      this.#budget.release(bytes);
+      release();
       throw error;
     }
   }
 
-  async #fillAll(demands: readonly FillDemand[]): Promise<Filled[]> {
-    const resolved = await Promise.all(demands.map((demand) => this.#resolve(demand)));
+  /**
+   * After the store could not be asked for a batch, asks for that batch again, so that nothing else
+   * has to be tried only to see whether the store is back.
+   */
+  async isWorking(): Promise<boolean> {
+    const request = this.#unreachable;
+    if (request === null) return true;
+    try {
+      await this.#resolver.resolve(request);
+    } catch (error) {
+      if (error instanceof OutriggerError && error.retriable) return false;
+    }
+    if (this.#unreachable === request) this.#unreachable = null;
+    return true;
+  }
+
+  async #fillAll(demands: readonly (readonly LogBatch[])[]): Promise<Filled[]> {
+    const sought = await this.#seekAll(demands);
+    const pace = new Pace();
     const filled: Filled[] = [];
-    let sliceBytes = 0;
-    for (const [index, demand] of demands.entries()) {
-      const { reals, errorCode } = resolved[index] ?? { reals: [], errorCode: 0 };
+    for (const batches of sought) {
       const chunks: Buffer[] = [];
-      for (const [position, real] of reals.entries()) {
-        const batch = demand.batches[position];
-        if (batch === undefined) break;
-        if (batch.pointer === null) chunks.push(batch.bytes);
+      let batchCount = 0;
+      let failure: Error | undefined;
+      for (const { batch, real: found } of batches) {
+        // Only what is not in memory is awaited: a fetch of the log's end costs no turn per batch.
+        const real = found instanceof Promise ? await found : found;
+        if (real instanceof Error) {
+          failure = real;
+          break;
+        }
+        if (batch.wanted === null) chunks.push(real);
         else chunks.push(...restoreBatch(real, batch.bytes));
-        sliceBytes += real.length;
-        if (sliceBytes < SLICE_BYTES) continue;
-        sliceBytes = 0;
-        await nextTurn();
+        batchCount += 1;
+        if (pace.isDue(real.length)) await nextTurn();
       }
-      filled.push({ chunks, batchCount: reals.length, errorCode });
+      const errorCode = failure === undefined ? 0 : this.#errorCodeOf(failure);
+      filled.push({ chunks, batchCount, errorCode: batchCount === 0 ? errorCode : 0 });
     }
     return filled;
   }
 
-  /** The real batches of a demand up to the first that cannot be had. */
-  async #resolve(demand: FillDemand): Promise<{ reals: Buffer[]; errorCode: number }> {
-    const pending = demand.batches.map((batch) => this.#resolveOne(demand, batch));
-    const reals: Buffer[] = [];
-    for (const one of pending) {
-      // Only what is not in memory is awaited: a fetch of the log's end costs no turn per batch.
-      const real = one instanceof Promise ? await one : one;
-      if (typeof real === 'number') return { reals, errorCode: reals.length === 0 ? real : 0 };
-      reals.push(real);
+  /** Starts the fetching of everything that is not in memory. */
+  async #seekAll(demands: readonly (readonly LogBatch[])[]): Promise<Sought[][]> {
+    const pace = new Pace();
+    const all: Sought[][] = [];
+    for (const batches of demands) {
+      const sought: Sought[] = [];
+      for (const batch of batches) {
+        sought.push({ batch, real: this.#seek(batch) });
+        if (pace.isDue(batch.realBytes)) await nextTurn();
+      }
+      all.push(sought);
     }
-    return { reals, errorCode: 0 };
+    return all;
   }
 
-  /** @returns the batch, or the error that the consumer gets */
-  #resolveOne(
-    { topic, partition }: FillDemand,
-    { bytes, pointer, unknown }: LogBatch,
-  ): Buffer | number | Promise<Buffer | number> {
+  #seek({ bytes, wanted, unknown }: LogBatch): Sought['real'] {
     if (unknown !== null) {
-      const facts = { topic, partition, pointer: unknown };
-      this.#log.error(facts, 'ALARM: a placeholder of an unknown version or key cannot be served');
-      return KafkaErrorCode.REPLICA_NOT_AVAILABLE;
+      const message = 'ALARM: a placeholder of an unknown version, key or topic cannot be served';
+      return proxyError('PROXY_PLACEHOLDER_UNKNOWN', message, {
+        retriable: true,
+        details: { ...unknown },
+      });
     }
-    if (pointer === null) return bytes;
-    const request = { topic, partition, pointer, offset: bytes.readBigInt64BE(0) };
-    const real = this.#resolver.peek(request);
+    if (wanted === null) return bytes;
+    const real = this.#resolver.peek(wanted);
     if (real !== undefined) return real;
-    return this.#resolver.resolve(request).catch((error: unknown) => this.#errorCodeOf(error));
+    return this.#resolve(wanted);
+  }
+
+  /** Never rejects: several of these run before the first is awaited. */
+  async #resolve(wanted: BatchRequest): Promise<Buffer | Error> {
+    try {
+      const real = await this.#resolver.resolve(wanted);
+      this.#unreachable = null;
+      return real;
+    } catch (error) {
+      if (!(error instanceof OutriggerError)) return new Error('a source failed', { cause: error });
+      if (error.retriable) this.#unreachable = wanted;
+      return error;
+    }
   }
 
   /**
    * Retriable in every client, and never 2 or 7: Java's consumer throws on those, or skips. What is
    * lost for good is a storage error, which clients retry too but most of them report.
    */
-  #errorCodeOf(error: unknown): number {
+  #errorCodeOf(error: Error): number {
     if (!(error instanceof OutriggerError)) throw error;
-    this.#log.warn({ err: error }, 'a batch could not be fetched from the object store');
+    this.#log.warn({ err: error }, 'a batch could not be served');
     return error.retriable
       ? KafkaErrorCode.REPLICA_NOT_AVAILABLE
       : KafkaErrorCode.KAFKA_STORAGE_ERROR;
   }
+}
+
+function bytesToFill(demands: readonly (readonly LogBatch[])[]): number {
+  let bytes = 0;
+  for (const batches of demands) {
+    for (const { wanted, realBytes } of batches) if (wanted !== null) bytes += realBytes;
+  }
+  return bytes;
 }

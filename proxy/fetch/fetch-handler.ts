@@ -6,6 +6,9 @@
  *
  * Requests that name a topic that is or was marked go upstream without a fetch session (KIP-227), so
  * that limits and order can be chosen anew each time. The client is told so and sends full requests.
+ * What came back empty although there was more to read is asked for first the next time: in a log
+ * that mixes placeholders and real batches a scaled limit may be smaller than the next batch, and
+ * only the first partition of a request may exceed its limit.
  */
 import { FetchRequest, FetchResponse, KafkaErrorCode } from '../../kafka/index.ts';
 import type {
@@ -20,28 +23,25 @@ import {
   changedRequest,
   decodeReply,
   decodeRequest,
+  headOf,
   ownReply,
 } from '../connection/recode.ts';
 import type { LeaderHints } from '../nodes/leader-hints.ts';
-import type { CatalogTopic } from '../topics/topic-catalog.ts';
+import type { Clock } from '../wal/clock.ts';
 import type { AnswerFiller } from './answer-filler.ts';
-import { scaleLimits, type PartitionDemand } from './fetch-limits.ts';
-import {
-  findTopic,
-  namesTopicsById,
-  partitionKey,
-  type ClientDemand,
-  type Fetch,
-  type FetchTopics,
-} from './fetch.ts';
+import type { FilledReply } from './batch-filler.ts';
+import { scaleLimits } from './fetch-limits.ts';
+import { findTopic, namesTopicsById, partitionKey } from './fetch.ts';
+import type { Fetch, FetchTopic, FetchTopics } from './fetch.ts';
 import type { ObservedRatios } from './observed-ratios.ts';
 
 /** Below this a broker would convert hollow records to a format that cannot point anywhere. */
 const FETCH_VERSION_BATCHES = 4;
 /** A request that belongs to no session and makes none. */
 const SESSIONLESS = { sessionId: 0, sessionEpoch: -1 } as const;
-/** What a consumer sends; anything else is a replica or a debugger, and is left alone. */
-const CONSUMER = -1;
+const READ_COMMITTED = 1;
+/** An answer of which nothing could be filled is held back so long: clients ask again at once. */
+const FAILED_ANSWER_DELAY_MS_MAX = 500;
 
 export interface FetchDependencies {
   readonly catalog: FetchTopics;
@@ -50,11 +50,17 @@ export interface FetchDependencies {
   readonly leaderHints: Pick<LeaderHints, 'rewriteFetch'>;
   /** What one answer may hold in memory, whatever the client asks. */
   readonly answerBytesMax: number;
+  readonly clock: Pick<Clock, 'after'>;
 }
 
-type FetchTopic = FetchRequest['topics'][number];
-type FetchPartition = FetchTopic['partitions'][number];
-type TopicOf = (topic: FetchTopic) => CatalogTopic | undefined;
+/** One partition of a request, with what is needed to scale its limits. */
+interface Part {
+  readonly topic: FetchTopic;
+  readonly partition: FetchTopic['partitions'][number];
+  readonly key: string;
+  readonly maxBytes: number;
+  readonly ratio: number;
+}
 
 /** @returns the handler of Fetch */
 export function fetchHandler(dependencies: FetchDependencies): RequestHandler {
@@ -68,16 +74,19 @@ export function fetchHandler(dependencies: FetchDependencies): RequestHandler {
   return {
     handle(request, connection) {
       const body = decodeRequest(FetchRequest, request);
-      if (body.replicaId !== CONSUMER || body.replicaState.replicaId !== CONSUMER) {
-        return { kind: 'forward', frame: [request.frame], reply: 'pass' };
-      }
+      if (isFollower(body)) return { kind: 'forward', frame: [request.frame], reply: 'pass' };
       const handleKnown = (): Handled =>
-        handleFetch(dependencies, request, connection, body, starvedOf(connection));
+        handleFetch(dependencies, request, body, starvedOf(connection));
       const unknownIds = unknownTopicIds(catalog, request, body);
       if (unknownIds.length === 0) return handleKnown();
       return catalog.lookUp({ ids: unknownIds }).then(handleKnown);
     },
   };
+}
+
+/** A replica stores what the broker has, placeholders too; consumers have negative replica ids. */
+function isFollower({ replicaId, replicaState }: FetchRequest): boolean {
+  return replicaId >= 0 || replicaState.replicaId >= 0;
 }
 
 function unknownTopicIds(
@@ -92,86 +101,94 @@ function unknownTopicIds(
 function handleFetch(
   dependencies: FetchDependencies,
   request: ClientRequest,
-  connection: ConnectionContext,
   body: FetchRequest,
   starved: Set<string>,
 ): Handled {
-  const topicOf: TopicOf = (topic) => findTopic(dependencies.catalog, request, topic);
+  const { catalog, ratios, answerBytesMax } = dependencies;
   const fetch: Fetch = {
-    request,
-    connection,
-    demands: demandsOf(body, topicOf),
-    maxBytes: Math.min(body.maxBytes, dependencies.answerBytesMax),
-    readCommitted: body.isolationLevel === 1,
+    request: headOf(request),
+    asked: body.topics,
+    maxBytes: Math.min(body.maxBytes, answerBytesMax),
+    readCommitted: body.isolationLevel === READ_COMMITTED,
     starved,
   };
-  const reply = (frame: Buffer): Promise<Reply> => answer(dependencies, fetch, frame);
-  if (!body.topics.some((topic) => topicOf(topic)?.record != null)) {
+  const { maxWaitMs } = body;
+  const reply = (frame: Buffer): Reply | Promise<Reply> =>
+    answer(dependencies, fetch, maxWaitMs, frame);
+  if (!body.topics.some((topic) => findTopic(catalog, request, topic)?.record != null)) {
     return { kind: 'forward', frame: [request.frame], reply };
   }
   if (request.apiVersion < FETCH_VERSION_BATCHES) return refuseOldFormat(request, body);
   if (body.sessionId !== SESSIONLESS.sessionId) return endSession(request);
-  scale(dependencies.ratios, body, topicOf, starved, fetch.maxBytes);
+  const parts = partsOf(body, (topic, key) =>
+    findTopic(catalog, request, topic)?.record == null ? 1 : ratios.ratioOf(key),
+  );
+  scale(body, starvedFirst(parts, starved), fetch.maxBytes);
   return { kind: 'forward', frame: changedRequest(FetchRequest, request, body), reply };
 }
 
-async function answer(
-  { answerFiller, leaderHints }: FetchDependencies,
+function answer(
+  { answerFiller, leaderHints, clock }: FetchDependencies,
   fetch: Fetch,
+  maxWaitMs: number,
   frame: Buffer,
-): Promise<Reply> {
+): Reply | Promise<Reply> {
   const { request } = fetch;
   const { header, body } = decodeReply(FetchResponse, request, frame);
   const hinted = leaderHints.rewriteFetch(body, request);
-  const filled = await answerFiller.fill(fetch, body);
-  if (filled !== null) {
-    const reply = changedReply(FetchResponse, request, header, filled.body);
-    return { ...reply, release: filled.release };
-  }
+  const filling = answerFiller.fill(fetch, body, (filled) =>
+    changedReply(FetchResponse, request, header, filled),
+  );
+  if (filling !== null) return slowDownFailures(clock, maxWaitMs, filling);
   return hinted ? changedReply(FetchResponse, request, header, body) : { chunks: [frame] };
 }
 
-function demandsOf(body: FetchRequest, topicOf: TopicOf): Map<string, ClientDemand> {
-  const demands = new Map<string, ClientDemand>();
-  for (const topic of body.topics) {
-    const name = topicOf(topic)?.name ?? topic.topic;
-    for (const { partition, fetchOffset, partitionMaxBytes } of topic.partitions) {
-      demands.set(partitionKey(name, partition), { fetchOffset, maxBytes: partitionMaxBytes });
-    }
+async function slowDownFailures(
+  clock: Pick<Clock, 'after'>,
+  maxWaitMs: number,
+  filling: Promise<FilledReply>,
+): Promise<Reply> {
+  const { reply, failed } = await filling;
+  if (failed) {
+    const delayMs = Math.min(maxWaitMs, FAILED_ANSWER_DELAY_MS_MAX);
+    await new Promise<void>((resume) => clock.after(delayMs, resume));
   }
-  return demands;
+  return reply;
+}
+
+function partsOf(body: FetchRequest, ratioOf: (topic: FetchTopic, key: string) => number): Part[] {
+  return body.topics.flatMap((topic) =>
+    topic.partitions.map((partition) => {
+      const key = partitionKey(topic, partition.partition);
+      const maxBytes = partition.partitionMaxBytes;
+      return { topic, partition, key, maxBytes, ratio: ratioOf(topic, key) };
+    }),
+  );
+}
+
+/** Forgets on the way what the client no longer asks for. */
+function starvedFirst(parts: readonly Part[], starved: Set<string>): readonly Part[] {
+  if (starved.size === 0) return parts;
+  const byKey = new Map(parts.map((part) => [part.key, part]));
+  const first: Part[] = [];
+  for (const key of starved) {
+    const part = byKey.get(key);
+    if (part === undefined) starved.delete(key);
+    else first.push(part);
+  }
+  return [...first, ...parts.filter(({ key }) => !starved.has(key))];
 }
 
 /** Changes the request to what the broker is asked. */
-function scale(
-  ratios: ObservedRatios,
-  body: FetchRequest,
-  topicOf: TopicOf,
-  starved: ReadonlySet<string>,
-  maxBytes: number,
-): void {
-  const parts: { topic: FetchTopic; partition: FetchPartition; demand: PartitionDemand }[] = [];
-  for (const topic of body.topics) {
-    const known = topicOf(topic);
-    for (const partition of topic.partitions) {
-      const key = partitionKey(known?.name ?? topic.topic, partition.partition);
-      const ratio = known?.record == null ? 1 : ratios.ratioOf(key);
-      const demand = { maxBytes: partition.partitionMaxBytes, ratio, starved: starved.has(key) };
-      parts.push({ topic, partition, demand });
-    }
-  }
-  const demands = parts.map(({ demand }) => demand);
-  const limits = scaleLimits(demands, maxBytes, body.minBytes);
+function scale(body: FetchRequest, parts: readonly Part[], maxBytes: number): void {
+  const limits = scaleLimits(parts, maxBytes, body.minBytes);
   const topics: FetchTopic[] = [];
-  for (const index of limits.order) {
-    const part = parts[index];
-    if (part === undefined) continue;
-    const partitionMaxBytes = limits.partitionMaxBytes[index] ?? part.partition.partitionMaxBytes;
-    const last = topics.at(-1);
-    const sameTopic = last?.topic === part.topic.topic && last.topicId === part.topic.topicId;
-    const target = sameTopic ? last : { ...part.topic, partitions: [] };
-    if (!sameTopic) topics.push(target);
-    target.partitions.push({ ...part.partition, partitionMaxBytes });
+  let previous: FetchTopic | undefined;
+  for (const [index, { topic, partition }] of parts.entries()) {
+    if (topic !== previous) topics.push({ ...topic, partitions: [] });
+    previous = topic;
+    const partitionMaxBytes = limits.partitionMaxBytes[index] ?? partition.partitionMaxBytes;
+    topics.at(-1)?.partitions.push({ ...partition, partitionMaxBytes });
   }
   Object.assign(body, SESSIONLESS, { maxBytes: limits.maxBytes, minBytes: limits.minBytes });
   body.topics = topics;

@@ -1,17 +1,12 @@
 /**
  * A client's fetch limits speak of the bytes it gets; the broker applies them to what lies in its
  * log. This module says what to ask the broker for (DESIGN §7). Pure.
- *
- * On a broker only the first partition that yields data may exceed its limit; elsewhere a first batch
- * above the limit gives an empty answer. In a log that mixes placeholders and real batches a scaled
- * limit can therefore starve a partition: one that came back empty below its high watermark is asked
- * for first next time, with the client's own limit.
  */
 
 /** Room above the observed ratio: batches differ, and an answer too small costs a round trip. */
 const HEADROOM = 1.25;
-/** Below this a limit saves nothing, and a plain placeholder of some hundred records fits. */
-const PARTITION_BYTES_MIN = 8 * 1024;
+/** Below this a limit saves little, and real batches of the usual size would not fit any more. */
+const PARTITION_BYTES_MIN = 16 * 1024;
 
 /** What the client asks of one partition. */
 export interface PartitionDemand {
@@ -19,21 +14,17 @@ export interface PartitionDemand {
   readonly maxBytes: number;
   /** Log bytes per real byte. */
   readonly ratio: number;
-  /** Whether the last answer was empty although there was something to read. */
-  readonly starved: boolean;
 }
 
 export interface ScaledLimits {
   /** For each demand its limit in log bytes. */
   readonly partitionMaxBytes: readonly number[];
-  /** Indexes of the demands: the starved first, otherwise as the client asked. */
-  readonly order: readonly number[];
   readonly maxBytes: number;
   readonly minBytes: number;
 }
 
 /**
- * @param demands the partitions in the client's order
+ * @param demands the partitions in the order in which the broker is asked
  * @param maxBytes the real bytes that the whole answer may have
  * @param minBytes the real bytes that the client wants to wait for
  */
@@ -43,22 +34,23 @@ export function scaleLimits(
   minBytes: number,
 ): ScaledLimits {
   const partitionMaxBytes = demands.map(scaledLimit);
-  const order = demands.map((_, index) => index);
-  order.sort((a, b) => Number(isStarved(demands, b)) - Number(isStarved(demands, a)));
   return {
     partitionMaxBytes,
-    order,
-    maxBytes: scaledTotal(demands, partitionMaxBytes, order, maxBytes),
-    minBytes: Math.max(Math.min(minBytes, 1), Math.floor(minBytes * smallestRatio(demands))),
+    maxBytes: scaledTotal(demands, partitionMaxBytes, maxBytes),
+    minBytes: scaledMinimum(minBytes, smallestRatio(demands)),
   };
 }
 
-function isStarved(demands: readonly PartitionDemand[], index: number): boolean {
-  return demands[index]?.starved === true;
+/**
+ * @param minBytes the real bytes that a client wants to wait for
+ * @param ratio the smallest of what it fetches
+ * @returns the log bytes; a client that waits for any goes on waiting for any
+ */
+export function scaledMinimum(minBytes: number, ratio: number): number {
+  return Math.max(Math.min(minBytes, 1), Math.floor(minBytes * ratio));
 }
 
-function scaledLimit({ maxBytes, ratio, starved }: PartitionDemand): number {
-  if (starved) return maxBytes;
+function scaledLimit({ maxBytes, ratio }: PartitionDemand): number {
   const scaled = Math.ceil(maxBytes * ratio * HEADROOM);
   return Math.min(maxBytes, Math.max(PARTITION_BYTES_MIN, scaled));
 }
@@ -67,16 +59,14 @@ function scaledLimit({ maxBytes, ratio, starved }: PartitionDemand): number {
 function scaledTotal(
   demands: readonly PartitionDemand[],
   partitionMaxBytes: readonly number[],
-  order: readonly number[],
   maxBytes: number,
 ): number {
   let realBytes = 0;
   let logBytes = 0;
-  for (const index of order) {
+  for (const [index, demand] of demands.entries()) {
     if (realBytes >= maxBytes) break;
-    const limit = partitionMaxBytes[index] ?? 0;
-    realBytes += Math.min(demands[index]?.maxBytes ?? 0, maxBytes);
-    logBytes += limit;
+    realBytes += demand.maxBytes;
+    logBytes += partitionMaxBytes[index] ?? 0;
   }
   return Math.min(maxBytes, Math.max(logBytes, PARTITION_BYTES_MIN));
 }

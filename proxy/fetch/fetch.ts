@@ -1,5 +1,6 @@
 /** What the parts of this folder hand each other about one Fetch. */
-import type { ClientRequest, ConnectionContext } from '../connection/handler.ts';
+import type { FetchRequest } from '../../kafka/index.ts';
+import type { ClientRequest } from '../connection/handler.ts';
 import type { CatalogTopic, TopicCatalog } from '../topics/topic-catalog.ts';
 
 /** From here on topics are named by id. */
@@ -8,22 +9,21 @@ const FETCH_VERSION_TOPIC_IDS = 13;
 /** What fetches ask of the catalog. */
 export type FetchTopics = Pick<TopicCatalog, 'byId' | 'byName' | 'lookUp'>;
 
-/** What the client asked of one partition, in real bytes. */
-export interface ClientDemand {
-  readonly fetchOffset: bigint;
-  readonly maxBytes: number;
-}
+export type FetchTopic = FetchRequest['topics'][number];
 
 /** One Fetch between its request and its answer. */
 export interface Fetch {
+  /** Without its body. */
   readonly request: ClientRequest;
-  readonly connection: ConnectionContext;
-  /** By `partitionKey`: the partitions that the request names. */
-  readonly demands: ReadonlyMap<string, ClientDemand>;
+  /** What the client asked for, its limits in real bytes. */
+  readonly asked: readonly FetchTopic[];
   /** The real bytes that the answer may have. */
   readonly maxBytes: number;
   readonly readCommitted: boolean;
-  /** By `partitionKey`: what came back empty on this connection although there was more to read. */
+  /**
+   * By `partitionKey`, the longest waiting first: what came back empty on this connection although
+   * there was more to read.
+   */
   readonly starved: Set<string>;
 }
 
@@ -46,7 +46,7 @@ export function findTopic(
   return namesTopicsById(request) ? catalog.byId(topicId) : catalog.byName(topic);
 }
 
-/** @returns the key of a partition in the maps of this folder */
-export function partitionKey(topic: string, partition: number): string {
-  return `${topic}:${partition}`;
+/** @returns the key of a partition in the maps of this folder: the same however much is known */
+export function partitionKey({ topic, topicId }: TopicName, partition: number): string {
+  return `${topic}/${topicId}/${partition}`;
 }

@@ -1,23 +1,24 @@
 /** What the broker sent of one partition, batch by batch: real batches, and placeholders of others. */
 import {
+  baseOffset,
   batchMagic,
   completeBatchBytes,
-  completeBatches,
+  hasCode,
   MAGIC_V2,
   readPlaceholder,
   recordCount,
   type KeyRing,
-  type Pointer,
   type UnknownPointer,
 } from '../../kafka/index.ts';
+import type { BatchRequest } from '../read/batch-source.ts';
 
 /** A batch of the broker's log. */
 export interface LogBatch {
   /** As the broker sent it, a view. */
   readonly bytes: Buffer;
   /** Where the real batch is; null if this is it. */
-  readonly pointer: Pointer | null;
-  /** Set if it is a placeholder that only a newer Outrigger, or one with another key, can read. */
+  readonly wanted: BatchRequest | null;
+  /** Set if it is a placeholder that is not known enough here to be filled. */
   readonly unknown: UnknownPointer | null;
   /** What the consumer gets for it, in bytes. */
   readonly realBytes: number;
@@ -27,52 +28,64 @@ export interface LogBatch {
 
 /** Where a records field comes from. */
 export interface LogPosition {
-  readonly topic: string;
+  /** Null if its name is not known; a placeholder is then an unknown one. */
+  readonly topic: string | null;
   readonly partition: number;
   /** Whether the broker may have compressed placeholders anew: it may on topics that we know. */
   readonly deep: boolean;
 }
 
 /**
+ * Runs on every answer: it makes no objects, and stops at the first placeholder.
+ *
+ * @param records the records field of a fetch response
+ * @param keyRing by which placeholders are known
+ */
+export function hasPlaceholder(records: Buffer, position: LogPosition, keyRing: KeyRing): boolean {
+  let size = 0;
+  for (let at = 0; (size = batchBytesAt(records, at)) > 0; at += size) {
+    if (readPlaceholder({ buf: records, at, keyRing, ...position }).kind !== 'real') return true;
+  }
+  return false;
+}
+
+/**
  * @param records the records field of a fetch response; a partial batch at its end is left out
  * @param keyRing by which placeholders are known
- * @returns its batches, or null if none of them is a placeholder: the usual case, without objects
  */
-export function readLogBatches(
+export function* readLogBatches(
   records: Buffer,
   position: LogPosition,
   keyRing: KeyRing,
-): LogBatch[] | null {
-  const batches: LogBatch[] = [];
-  let placeholders = 0;
-  let at = 0;
-  for (;;) {
-    const size = completeBatchBytes(records, at);
-    if (size === 0) break;
+): Generator<LogBatch> {
+  const { topic, partition } = position;
+  let size = 0;
+  for (let at = 0; (size = batchBytesAt(records, at)) > 0; at += size) {
     const reading = readPlaceholder({ buf: records, at, keyRing, ...position });
-    if (reading.kind !== 'real') {
-      if (placeholders === 0) addReal(batches, records, at);
-      placeholders += 1;
+    const bytes = records.subarray(at, at + size);
+    const batch = { bytes, wanted: null, unknown: null, realBytes: size, records: 1 };
+    if (batchMagic(bytes) === MAGIC_V2) batch.records = recordCount(bytes);
+    if (reading.kind === 'unknown') {
+      yield { ...batch, unknown: reading };
+    } else if (reading.kind === 'placeholder' && topic !== null) {
+      const { pointer } = reading;
+      const wanted = { topic, partition, pointer, offset: baseOffset(bytes) };
+      yield { ...batch, wanted, realBytes: pointer.length };
+    } else {
+      yield batch;
     }
-    if (placeholders > 0) {
-      const bytes = records.subarray(at, at + size);
-      const pointer = reading.kind === 'placeholder' ? reading.pointer : null;
-      const unknown = reading.kind === 'unknown' ? reading : null;
-      const real = realBatch(bytes);
-      batches.push({ ...real, pointer, unknown, realBytes: pointer?.length ?? size });
-    }
-    at += size;
   }
-  return placeholders === 0 ? null : batches;
 }
 
-/** Adds the real batches before `end`, passed over while there was no placeholder. */
-function addReal(batches: LogBatch[], records: Buffer, end: number): void {
-  for (const bytes of completeBatches(records.subarray(0, end))) batches.push(realBatch(bytes));
-}
-
-/** @param bytes a batch that is no placeholder */
-export function realBatch(bytes: Buffer): LogBatch {
-  const records = batchMagic(bytes) < MAGIC_V2 ? 1 : recordCount(bytes);
-  return { bytes, pointer: null, unknown: null, realBytes: bytes.length, records };
+/**
+ * As `completeBatchBytes`, but bytes that cannot be a batch count as one, to the end: they are for
+ * the consumer to complain about, who would not see what is wrong if they were left out.
+ */
+function batchBytesAt(records: Buffer, at: number): number {
+  try {
+    return completeBatchBytes(records, at);
+  } catch (error) {
+    if (!hasCode(error, 'KAFKA_BATCH_CORRUPT')) throw error;
+    return records.length - at;
+  }
 }

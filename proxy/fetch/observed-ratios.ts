@@ -39,8 +39,8 @@ export class ObservedRatios {
     return seen === undefined || seen.records === 0 ? 0 : seen.realBytes / seen.records;
   }
 
-  /** Notes what a fetch has brought: placeholders and real batches. */
-  observeBatches(key: string, batches: readonly LogBatch[]): void {
+  /** Notes what a fetch has brought. */
+  observe(key: string, batches: readonly LogBatch[]): void {
     let logBytes = 0;
     let realBytes = 0;
     let records = 0;
@@ -49,16 +49,7 @@ export class ObservedRatios {
       realBytes += batch.realBytes;
       records += batch.records;
     }
-    this.#add(key, { logBytes, realBytes, records });
-  }
-
-  /** Notes that a fetch has brought so many bytes of real batches and nothing else. */
-  observeReal(key: string, bytes: number): void {
-    this.#add(key, { logBytes: bytes, realBytes: bytes, records: 0 });
-  }
-
-  #add(key: string, { logBytes, realBytes, records }: Observed): void {
-    if (realBytes <= 0 || logBytes <= 0) return;
+    if (realBytes === 0) return;
     const seen = this.#observed.get(key) ?? NOTHING;
     const kept = 0.5 ** (realBytes / HALF_LIFE_BYTES);
     this.#observed.set(key, {

@@ -3,9 +3,10 @@
  * client acknowledges as a gap, which is lost to the group, what was acquired and is not in the
  * answer. So an answer is filled and never cut: limits are scaled on the way up, and a partition
  * that cannot be filled whole is answered with an error, without records and without acquisitions.
+ * Each such failure costs the records an attempt of delivery, so while the store does not answer
+ * nothing is acquired.
  */
 import {
-  completeBatches,
   KafkaErrorCode,
   ShareFetchRequest,
   ShareFetchResponse,
@@ -24,19 +25,22 @@ import {
   changedRequest,
   decodeReply,
   decodeRequest,
+  headOf,
   ownReply,
 } from '../connection/recode.ts';
 import type { LeaderHints } from '../nodes/leader-hints.ts';
 import type { Clock } from '../wal/clock.ts';
-import type { BatchFiller, FillDemand, Filled } from './batch-filler.ts';
+import type { BatchFiller, Filled } from './batch-filler.ts';
+import { scaledMinimum } from './fetch-limits.ts';
 import { partitionKey, type FetchTopics } from './fetch.ts';
-import { readLogBatches, realBatch, type LogBatch } from './log-batches.ts';
+import { hasPlaceholder, readLogBatches, type LogBatch } from './log-batches.ts';
 import type { ObservedRatios } from './observed-ratios.ts';
 
-/** Opens a share session anew. */
+/** Opens a share session anew, and closes it. */
 const EPOCH_OPEN = 0;
+const EPOCH_CLOSE = -1;
 /** Scaled limits stay above this: a broker gives one batch at least, but not always more. */
-const SCALED_BYTES_MIN = 8 * 1024;
+const SCALED_BYTES_MIN = 16 * 1024;
 
 export interface ShareFetchDependencies {
   readonly catalog: FetchTopics;
@@ -44,16 +48,16 @@ export interface ShareFetchDependencies {
   readonly filler: BatchFiller;
   readonly ratios: ObservedRatios;
   readonly leaderHints: Pick<LeaderHints, 'rewriteShareFetch'>;
-  /** Whether filling can be expected to work; while it cannot, nothing should be acquired. */
+  /** Whether the store answers as far as writers have seen. */
   readonly storeAvailable: () => boolean;
   readonly answerBytesMax: number;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, 'after'>;
 }
 
 type PartitionResponse = ShareFetchResponse['responses'][number]['partitions'][number];
 
-/** The partitions of a share session, as `topicId:partition`. */
-type Session = Set<string>;
+/** The partitions of a share session, by topic id. */
+type Session = Map<string, Set<number>>;
 
 /** @returns the handler of ShareFetch */
 export function shareFetchHandler(dependencies: ShareFetchDependencies): RequestHandler {
@@ -63,11 +67,14 @@ export function shareFetchHandler(dependencies: ShareFetchDependencies): Request
       const body = decodeRequest(ShareFetchRequest, request);
       const session = followSession(sessions.get(connection), body);
       sessions.set(connection, session);
-      await lookUp(dependencies.catalog, body);
+      await lookUp(dependencies.catalog, session.keys());
       const marked = markedPartitions(dependencies.catalog, session);
-      const reply = (frame: Buffer): Promise<Reply> => answer(dependencies, request, frame);
+      const head = headOf(request);
+      const reply = (frame: Buffer): Promise<Reply> => answer(dependencies, head, frame);
       if (marked.length === 0) return { kind: 'forward', frame: [request.frame], reply };
-      if (!dependencies.storeAvailable()) return refuse(dependencies.clock, request, body);
+      if (mayWait(body) && !(await isStoreWorking(dependencies))) {
+        return refuse(dependencies.clock, request, body);
+      }
       scale(dependencies, body, marked);
       return { kind: 'forward', frame: changedRequest(ShareFetchRequest, request, body), reply };
     },
@@ -76,33 +83,54 @@ export function shareFetchHandler(dependencies: ShareFetchDependencies): Request
 
 /** An incremental request names only what changes in its session. */
 function followSession(known: Session | undefined, body: ShareFetchRequest): Session {
-  const session: Session =
-    known === undefined || body.shareSessionEpoch === EPOCH_OPEN ? new Set() : known;
+  const { shareSessionEpoch } = body;
+  const isNew = shareSessionEpoch === EPOCH_OPEN || shareSessionEpoch === EPOCH_CLOSE;
+  const session: Session = known === undefined || isNew ? new Map() : known;
   for (const { topicId, partitions } of body.topics) {
-    for (const { partitionIndex } of partitions) session.add(partitionKey(topicId, partitionIndex));
+    const fetched = session.get(topicId) ?? new Set();
+    session.set(topicId, fetched);
+    for (const { partitionIndex } of partitions) fetched.add(partitionIndex);
   }
   for (const { topicId, partitions } of body.forgottenTopicsData) {
-    for (const partition of partitions) session.delete(partitionKey(topicId, partition));
+    const fetched = session.get(topicId);
+    for (const partition of partitions) fetched?.delete(partition);
+    if (fetched?.size === 0) session.delete(topicId);
   }
   return session;
 }
 
-async function lookUp(catalog: FetchTopics, body: ShareFetchRequest): Promise<void> {
-  const unknown = body.topics
-    .map(({ topicId }) => topicId)
-    .filter((topicId) => catalog.byId(topicId) === undefined);
+async function lookUp(catalog: FetchTopics, topicIds: Iterable<string>): Promise<void> {
+  const unknown = [...topicIds].filter((topicId) => catalog.byId(topicId) === undefined);
   if (unknown.length > 0) await catalog.lookUp({ ids: unknown });
 }
 
-/** The keys, by topic name, of those partitions of a session that may hold placeholders. */
+/** The keys of those partitions of a session that may hold placeholders. */
 function markedPartitions(catalog: FetchTopics, session: Session): string[] {
   const marked: string[] = [];
-  for (const key of session) {
-    const [topicId = '', partition] = key.split(':');
-    const topic = catalog.byId(topicId);
-    if (topic?.record != null) marked.push(partitionKey(topic.name, Number(partition)));
+  for (const [topicId, partitions] of session) {
+    if (catalog.byId(topicId)?.record == null) continue;
+    for (const partition of partitions) marked.push(keyOf(topicId, partition));
   }
   return marked;
+}
+
+function keyOf(topicId: string, partition: number): string {
+  return partitionKey({ topic: '', topicId }, partition);
+}
+
+/** What a client has to say about records that it has is not held back, and acquires few. */
+function mayWait({ topics, shareSessionEpoch, maxRecords }: ShareFetchRequest): boolean {
+  const acknowledges = topics.some(({ partitions }) =>
+    partitions.some(({ acknowledgementBatches }) => acknowledgementBatches.length > 0),
+  );
+  return !acknowledges && shareSessionEpoch !== EPOCH_CLOSE && maxRecords > 0;
+}
+
+async function isStoreWorking({
+  storeAvailable,
+  filler,
+}: ShareFetchDependencies): Promise<boolean> {
+  return storeAvailable() && (await filler.isWorking());
 }
 
 /** Limits count real bytes for the client and placeholders for the broker. */
@@ -126,12 +154,12 @@ function scale(
     const fitting = Math.max(1, Math.floor(maxBytes / recordBytes));
     body.maxRecords = Math.min(body.maxRecords, fitting);
   }
-  body.minBytes = Math.max(Math.min(body.minBytes, 1), Math.floor(body.minBytes * ratio));
+  body.minBytes = scaledMinimum(body.minBytes, ratio);
 }
 
 /** Not asked, the broker acquires nothing; the client tries again, with a new session. */
 async function refuse(
-  clock: Clock,
+  clock: Pick<Clock, 'after'>,
   request: ClientRequest,
   body: ShareFetchRequest,
 ): Promise<Handled> {
@@ -155,56 +183,62 @@ async function answer(
   const { leaderHints, filler } = dependencies;
   const { header, body } = decodeReply(ShareFetchResponse, request, frame);
   const hinted = leaderHints.rewriteShareFetch(body, request);
-  const demands = await demandsOf(dependencies, body);
-  if (demands.size === 0) {
+  const hollow = await hollowPartitions(dependencies, body);
+  if (hollow.size === 0) {
     return hinted ? changedReply(ShareFetchResponse, request, header, body) : { chunks: [frame] };
   }
-  const { filled, release } = await filler.fill([...demands.values()]);
-  const byResponse = new Map<PartitionResponse, Filled>();
-  for (const [index, response] of [...demands.keys()].entries()) {
-    const one = filled[index];
-    if (one !== undefined) byResponse.set(response, one);
-  }
-  const reply = withBatches(body, demands, byResponse);
-  return { ...changedReply(ShareFetchResponse, request, header, reply), release };
+  const demands = [...hollow.values()];
+  const { reply } = await filler.fillBatches(demands, (filled) => {
+    const byResponse = new Map<PartitionResponse, Filled | null>();
+    for (const [index, response] of [...hollow.keys()].entries()) {
+      const one = filled[index];
+      const isWhole = one?.batchCount === demands[index]?.length;
+      byResponse.set(response, isWhole && one !== undefined ? one : null);
+    }
+    return changedReply(ShareFetchResponse, request, header, withBatches(body, byResponse));
+  });
+  return reply;
 }
 
 /** What has to be filled: the partitions in whose records there is a placeholder. */
-async function demandsOf(
+async function hollowPartitions(
   { catalog, keyRing, ratios }: ShareFetchDependencies,
   { responses }: ShareFetchResponse,
-): Promise<Map<PartitionResponse, FillDemand>> {
-  const unknown = responses.map(({ topicId }) => topicId).filter((id) => !catalog.byId(id));
-  if (unknown.length > 0) await catalog.lookUp({ ids: unknown });
-  const demands = new Map<PartitionResponse, FillDemand>();
-  for (const { topicId, partitions } of responses) {
+): Promise<Map<PartitionResponse, LogBatch[]>> {
+  const withRecords = responses.filter(({ partitions }) =>
+    partitions.some(({ records }) => records.length > 0),
+  );
+  await lookUp(
+    catalog,
+    withRecords.map(({ topicId }) => topicId),
+  );
+  const hollow = new Map<PartitionResponse, LogBatch[]>();
+  for (const { topicId, partitions } of withRecords) {
     const known = catalog.byId(topicId);
-    const topic = known?.name ?? topicId;
     for (const response of partitions) {
       const { records, partitionIndex: partition } = response;
-      if (records === null || records.length === 0) continue;
-      const position = { topic, partition, deep: known?.record != null };
-      const batches = readLogBatches(records, position, keyRing);
-      const all = batches ?? Array.from(completeBatches(records), realBatch);
-      ratios.observeBatches(partitionKey(topic, partition), all);
-      if (batches !== null) demands.set(response, { topic, partition, batches });
+      const position = { topic: known?.name ?? null, partition, deep: known?.record != null };
+      const isHollow = hasPlaceholder(records, position, keyRing);
+      if (!isHollow && !position.deep) continue;
+      const batches = Array.from(readLogBatches(records, position, keyRing));
+      ratios.observe(keyOf(topicId, partition), batches);
+      if (isHollow) hollow.set(response, batches);
     }
   }
-  return demands;
+  return hollow;
 }
 
+/** @param filled null for a partition of which something is missing */
 function withBatches(
   answer: ShareFetchResponse,
-  demands: ReadonlyMap<PartitionResponse, { readonly batches: readonly LogBatch[] }>,
-  filled: ReadonlyMap<PartitionResponse, Filled>,
+  filled: ReadonlyMap<PartitionResponse, Filled | null>,
 ): MessageInput<typeof ShareFetchResponse> {
   const responses = answer.responses.map((topic) => ({
     ...topic,
     partitions: topic.partitions.map((partition) => {
       const one = filled.get(partition);
       if (one === undefined) return partition;
-      const whole = one.batchCount === demands.get(partition)?.batches.length;
-      return { ...partition, ...(whole ? { records: one.chunks } : UNFILLED) };
+      return { ...partition, ...(one === null ? UNFILLED : { records: one.chunks }) };
     }),
   }));
   return { ...answer, responses };

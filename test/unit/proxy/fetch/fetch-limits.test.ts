@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { scaleLimits, type PartitionDemand } from '../../../../proxy/fetch/fetch-limits.ts';
 
@@ -7,7 +7,6 @@ const MEBIBYTE = 1024 * 1024;
 const demand = fc.record({
   maxBytes: fc.integer({ min: 1, max: 64 * MEBIBYTE }),
   ratio: fc.double({ min: 0.0001, max: 1, noNaN: true }),
-  starved: fc.boolean(),
 });
 
 test('what is asked of the broker never exceeds what the client asked', () => {
@@ -24,40 +23,30 @@ test('what is asked of the broker never exceeds what the client asked', () => {
           expect(limits.partitionMaxBytes[index]).toBeLessThanOrEqual(partitionMax);
           expect(limits.partitionMaxBytes[index]).toBeGreaterThan(0);
         }
-        expect(limits.order.toSorted((a, b) => a - b)).toEqual(demands.map((_, index) => index));
       },
     ),
   );
 });
 
 test('a client that waits for one byte is answered at one byte, and one that does not wait at none', () => {
-  const hollow: PartitionDemand = { maxBytes: MEBIBYTE, ratio: 0.01, starved: false };
+  const hollow: PartitionDemand = { maxBytes: MEBIBYTE, ratio: 0.01 };
   expect(scaleLimits([hollow], MEBIBYTE, 1).minBytes).toBe(1);
   expect(scaleLimits([hollow], MEBIBYTE, 0).minBytes).toBe(0);
   expect(scaleLimits([hollow], MEBIBYTE, 1_000_000).minBytes).toBe(10_000);
 });
 
-test('a starved partition is asked first and with the limit of the client', () => {
-  const hollow: PartitionDemand = { maxBytes: 4 * MEBIBYTE, ratio: 0.01, starved: false };
-  const limits = scaleLimits([hollow, { ...hollow, starved: true }, hollow], 50 * MEBIBYTE, 1);
-  expect(limits.order).toEqual([1, 0, 2]);
-  expect(limits.partitionMaxBytes[1]).toBe(4 * MEBIBYTE);
-  expect(limits.partitionMaxBytes[0]).toBeLessThan(MEBIBYTE / 10);
-});
-
 test('partitions whose log holds real batches keep their limits', () => {
-  const real: PartitionDemand = { maxBytes: MEBIBYTE, ratio: 1, starved: false };
+  const real: PartitionDemand = { maxBytes: MEBIBYTE, ratio: 1 };
   const limits = scaleLimits([real, real], 2 * MEBIBYTE, 1_000);
   expect(limits).toEqual({
     partitionMaxBytes: [MEBIBYTE, MEBIBYTE],
-    order: [0, 1],
     maxBytes: 2 * MEBIBYTE,
     minBytes: 1_000,
   });
 });
 
 test('the broker reads no more than about what fills the answer', () => {
-  const hollow: PartitionDemand = { maxBytes: MEBIBYTE, ratio: 0.02, starved: false };
+  const hollow: PartitionDemand = { maxBytes: MEBIBYTE, ratio: 0.02 };
   const demands = Array.from({ length: 100 }, () => hollow);
   const { maxBytes } = scaleLimits(demands, 16 * MEBIBYTE, 1);
   expect(maxBytes).toBeGreaterThanOrEqual(16 * MEBIBYTE * 0.02);

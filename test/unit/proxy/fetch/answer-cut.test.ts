@@ -1,6 +1,21 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { cutAnswer, type CutDemand } from '../../../../proxy/fetch/cut-answer.ts';
+import { AnswerCut } from '../../../../proxy/fetch/answer-cut.ts';
+
+interface CutDemand {
+  readonly batchBytes: readonly number[];
+  readonly maxBytes: number;
+}
+
+/** How many batches of each partition are sent. */
+function cutAnswer(parts: readonly CutDemand[], maxBytes: number): number[] {
+  const cut = new AnswerCut(maxBytes);
+  return parts.map(({ batchBytes, maxBytes: partitionMaxBytes }) => {
+    cut.startPartition(partitionMaxBytes);
+    const refused = batchBytes.findIndex((bytes) => !cut.takes(bytes));
+    return refused === -1 ? batchBytes.length : refused;
+  });
+}
 
 const demands = fc.array(
   fc.record({

@@ -1,0 +1,17 @@
+/** Cuts long work into slices, so that produces and other connections get their turns in between. */
+
+const SLICE_BYTES = 1024 * 1024;
+/** What a batch counts at least: small ones cost about as much as these. */
+const BATCH_BYTES_MIN = 16 * 1024;
+
+export class Pace {
+  #bytes = 0;
+
+  /** @returns whether a slice is over, and others should have a turn, now that a batch is done */
+  isDue(batchBytes: number): boolean {
+    this.#bytes += Math.max(batchBytes, BATCH_BYTES_MIN);
+    if (this.#bytes < SLICE_BYTES) return false;
+    this.#bytes = 0;
+    return true;
+  }
+}
