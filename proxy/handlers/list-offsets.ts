@@ -15,18 +15,21 @@ import {
   type KeyRing,
 } from '../../kafka/index.ts';
 import type { ConnectionContext, Reply, RequestHandler } from '../connection/handler.ts';
-import { changedReply, decodeReply, decodeRequest } from '../connection/recode.ts';
+import { changedReply, decodeReply, decodeRequest, headOf } from '../connection/recode.ts';
+import { proxyError } from '../errors.ts';
 import type { BatchResolver } from '../read/batch-resolver.ts';
 import type { LogPartition, LogReader } from '../read/log-reader.ts';
 import type { TopicCatalog } from '../topics/topic-catalog.ts';
 
 /** Asks for the record with the largest timestamp (KIP-734). */
 const MAX_TIMESTAMP = -3n;
+/** A client may ask for thousands of partitions at once, and each may need a file. */
+const LOOKUPS_AT_ONCE_MAX = 16;
 
 export interface ListOffsetsDependencies {
-  readonly catalog: TopicCatalog;
-  readonly logReader: LogReader;
-  readonly resolver: BatchResolver;
+  readonly catalog: Pick<TopicCatalog, 'byName'>;
+  readonly logReader: Pick<LogReader, 'batchAt'>;
+  readonly resolver: Pick<BatchResolver, 'resolve'>;
   readonly keyRing: KeyRing;
 }
 
@@ -45,18 +48,22 @@ export function listOffsetsHandler(dependencies: ListOffsetsDependencies): Reque
       const lookups = lookupsOf(dependencies.catalog, body);
       const frame = [request.frame];
       if (lookups.length === 0) return { kind: 'forward', frame, reply: 'pass' };
+      const head = headOf(request);
       const reply = async (answer: Buffer): Promise<Reply> => {
-        const { header, body: response } = decodeReply(ListOffsetsResponse, request, answer);
-        const found = lookups.map((lookup) => refine(dependencies, connection, lookup, response));
-        await Promise.all(found);
-        return changedReply(ListOffsetsResponse, request, header, response);
+        const { header, body: response } = decodeReply(ListOffsetsResponse, head, answer);
+        const waiting = lookups.values();
+        const lookUp = async (): Promise<void> => {
+          for (const lookup of waiting) await refine(dependencies, connection, lookup, response);
+        };
+        await Promise.all(Array.from({ length: LOOKUPS_AT_ONCE_MAX }, lookUp));
+        return changedReply(ListOffsetsResponse, head, header, response);
       };
       return { kind: 'forward', frame, reply };
     },
   };
 }
 
-function lookupsOf(catalog: TopicCatalog, body: ListOffsetsRequest): Lookup[] {
+function lookupsOf(catalog: Pick<TopicCatalog, 'byName'>, body: ListOffsetsRequest): Lookup[] {
   return body.topics.flatMap(({ name, partitions }) => {
     const topic = catalog.byName(name);
     if (topic?.record == null) return [];
@@ -82,7 +89,9 @@ async function refine(
   const answer = topic?.partitions.find((item) => item.partitionIndex === lookup.partition);
   if (answer === undefined || answer.errorCode !== 0 || answer.offset < 0n) return;
   try {
-    await refineWithin(dependencies, lookup, answer);
+    // A broker that finds an offset leads the partition.
+    const brokerId = connection.node.kind === 'bootstrap' ? null : connection.node.brokerId;
+    await refineWithin(dependencies, lookup, answer, brokerId);
   } catch (error) {
     if (!(error instanceof OutriggerError)) throw error;
     // The broker's offset may lie behind records that the client is looking for.
@@ -97,13 +106,18 @@ async function refineWithin(
   { logReader, resolver, keyRing }: ListOffsetsDependencies,
   lookup: Lookup,
   answer: PartitionResponse,
+  brokerId: number | null,
 ): Promise<void> {
   const { topic, partition, timestamp } = lookup;
-  const entry = await logReader.batchAt(lookup, answer.offset);
+  const entry = await logReader.batchAt(lookup, answer.offset, brokerId);
   if (entry === undefined) return;
   const { batch, logStartOffset } = entry;
   const reading = readPlaceholder({ buf: batch, at: 0, topic, partition, keyRing, deep: true });
-  if (reading.kind !== 'placeholder') return;
+  if (reading.kind === 'real') return;
+  if (reading.kind === 'unknown') {
+    const message = 'ALARM: a placeholder of an unknown version or key cannot be searched';
+    throw proxyError('PROXY_PLACEHOLDER_UNKNOWN', message, { details: { ...reading } });
+  }
   const offset = batch.readBigInt64BE(0);
   const real = await resolver.resolve({ topic, partition, pointer: reading.pointer, offset });
   const [header, records] = restoreBatch(real, batch);

@@ -25,23 +25,27 @@ const CONSUMER = -1;
 const ONE_BATCH = 1;
 
 export class LogReader {
-  readonly #cluster: ClusterClient;
+  readonly #cluster: Pick<ClusterClient, 'toAny' | 'toBroker'>;
 
-  constructor(cluster: ClusterClient) {
+  constructor(cluster: Pick<ClusterClient, 'toAny' | 'toBroker'>) {
     this.#cluster = cluster;
   }
 
   /**
+   * @param brokerId the partition's leader, or another replica that has the offset; null if it is
+   *   not known
    * @returns the batch of the broker's log that holds the offset, or the first after it if it was
    *   compacted away; undefined at the end of the log
-   * @throws PROXY_LOG_UNREADABLE, retriable
+   * @throws PROXY_LOG_UNREADABLE, retriable, and what a client throws that cannot reach the broker
    */
-  async batchAt(partition: LogPartition, offset: bigint): Promise<LogEntry | undefined> {
-    const leader = await this.#leaderOf(partition);
-    const broker = await this.#cluster.toBroker(leader.leaderId);
+  async batchAt(
+    partition: LogPartition,
+    offset: bigint,
+    brokerId: number | null,
+  ): Promise<LogEntry | undefined> {
+    const broker = await this.#cluster.toBroker(brokerId ?? (await this.#leaderOf(partition)));
     const asked = {
       partition: partition.partition,
-      currentLeaderEpoch: leader.leaderEpoch,
       fetchOffset: offset,
       partitionMaxBytes: ONE_BATCH,
     };
@@ -63,7 +67,7 @@ export class LogReader {
     return batch === undefined ? undefined : { batch, logStartOffset };
   }
 
-  async #leaderOf(partition: LogPartition): Promise<{ leaderId: number; leaderEpoch: number }> {
+  async #leaderOf(partition: LogPartition): Promise<number> {
     const connection = await this.#cluster.toAny();
     const { topics } = await connection.request(apis.Metadata, {
       topics: [{ name: partition.topic }],
@@ -73,7 +77,7 @@ export class LogReader {
     const found = topic?.partitions.find((item) => item.partitionIndex === partition.partition);
     const errorCode = topic?.errorCode || (found?.errorCode ?? 0);
     if (found === undefined || errorCode !== 0) throw unreadable(partition, errorCode);
-    return found;
+    return found.leaderId;
   }
 }
 
