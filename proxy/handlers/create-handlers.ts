@@ -23,7 +23,6 @@ import { createTopicsHandler } from './create-topics.ts';
 import { deleteTopicsHandler } from './delete-topics.ts';
 import { describeClusterHandler } from './describe-cluster.ts';
 import { describeConfigsHandler } from './describe-configs.ts';
-import { describeTopicPartitionsHandler } from './describe-topic-partitions.ts';
 import { DisklessLeaders } from './diskless-leaders.ts';
 import { findCoordinatorHandler } from './find-coordinator.ts';
 import { handlerTable } from './handler-table.ts';
@@ -73,7 +72,6 @@ export function createHandlers(
       keyRing,
     }),
     Metadata: metadataHandler({ directory, leaders, cluster }),
-    DescribeTopicPartitions: describeTopicPartitionsHandler({ directory, leaders }),
     FindCoordinator: findCoordinatorHandler({ directory, cluster }),
     DescribeCluster: describeClusterHandler({ directory, cluster }),
     ApiVersions: apiVersionsHandler,
@@ -87,7 +85,7 @@ export function createHandlers(
     DeleteRecords: forwardUntouched,
     CreateTopics: createTopicsHandler({ admin }),
     DeleteTopics: deleteTopicsHandler({ admin, catalog }),
-    DescribeConfigs: describeConfigsHandler({ catalog }),
+    DescribeConfigs: describeConfigsHandler({ admin, catalog }),
     AlterConfigs: alterConfigsHandler({ admin }),
     IncrementalAlterConfigs: incrementalAlterConfigsHandler({ admin }),
   });

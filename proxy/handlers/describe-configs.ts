@@ -16,12 +16,15 @@ import {
 } from '../connection/handler.ts';
 import { changedReply, changedRequest, decodeReply, decodeRequest } from '../connection/recode.ts';
 import { RESOURCE_TYPE } from '../topics/cluster-topics.ts';
-import { overlayDescribed } from '../topics/config-overlay.ts';
+import { overlayDescribed, type DefaultConfig } from '../topics/config-overlay.ts';
+import type { TopicAdmin } from '../topics/topic-admin.ts';
 import type { TopicCatalog } from '../topics/topic-catalog.ts';
 import { settingsOf } from '../topics/topic-register.ts';
+import type { TopicSettings } from '../topics/upstream-configs.ts';
 import { resourceKey, sentName } from './config-resources.ts';
 
 export interface DescribeConfigsDependencies {
+  readonly admin: Pick<TopicAdmin, 'defaults'>;
   readonly catalog: Pick<TopicCatalog, 'byName'>;
 }
 
@@ -32,7 +35,7 @@ type Resource = DescribeConfigsRequest['resources'][number];
 type Result = DescribeConfigsResponse['results'][number];
 
 /** @returns the handler of DescribeConfigs */
-export function describeConfigsHandler({ catalog }: DescribeConfigsDependencies): RequestHandler {
+export function describeConfigsHandler(dependencies: DescribeConfigsDependencies): RequestHandler {
   return {
     handle(request, connection) {
       const body = decodeRequest(DescribeConfigsRequest, request);
@@ -47,34 +50,44 @@ export function describeConfigsHandler({ catalog }: DescribeConfigsDependencies)
       return {
         kind: 'forward',
         frame: changedRequest(DescribeConfigsRequest, request, upstream),
-        reply: (frame) => rewritten(catalog, request, body, frame),
+        reply: async (frame) => rewritten(dependencies, request, body, frame),
       };
     },
   };
 }
 
-function rewritten(
-  catalog: Pick<TopicCatalog, 'byName'>,
+async function rewritten(
+  { admin, catalog }: DescribeConfigsDependencies,
   request: ClientRequest,
   asked: DescribeConfigsRequest,
   frame: Buffer,
-): Reply {
+): Promise<Reply> {
   const { header, body } = decodeReply(DescribeConfigsResponse, request, frame);
   const waiting = new Map<string, Resource[]>();
   for (const resource of asked.resources) {
     const key = resourceKey(resource.resourceType, sentName(resource));
     waiting.set(key, [...(waiting.get(key) ?? []), resource]);
   }
+  const defaults = await admin.defaults();
+  const settingsOfTopic = (name: string): TopicSettings | undefined =>
+    settingsOf(catalog.byName(name)?.record);
   const results = body.results.map((result) => {
     const resource = waiting.get(resourceKey(result.resourceType, result.resourceName))?.shift();
-    return resource === undefined ? result : seen(catalog, asked, resource, result);
+    return resource === undefined
+      ? result
+      : seen({ settingsOfTopic, defaults }, asked, resource, result);
   });
   return changedReply(DescribeConfigsResponse, request, header, { ...body, results });
 }
 
+interface Known {
+  readonly settingsOfTopic: (name: string) => TopicSettings | undefined;
+  readonly defaults: ReadonlyMap<string, DefaultConfig>;
+}
+
 /** @returns what the client sees of one resource */
 function seen(
-  catalog: Pick<TopicCatalog, 'byName'>,
+  { settingsOfTopic, defaults }: Known,
   { includeSynonyms, includeDocumentation }: DescribeConfigsRequest,
   { resourceType, resourceName, configurationKeys }: Resource,
   result: Result,
@@ -82,7 +95,8 @@ function seen(
   const isTopic = resourceType === RESOURCE_TYPE.topic && result.errorCode === KafkaErrorCode.NONE;
   const configs = isTopic
     ? overlayDescribed(result.configs, {
-        settings: settingsOf(catalog.byName(resourceName)?.record),
+        settings: settingsOfTopic(resourceName),
+        defaults,
         requestedKeys: configurationKeys,
         includeDocumentation,
       })

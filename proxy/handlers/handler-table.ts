@@ -77,7 +77,8 @@ const TREATMENTS = {
   GetTelemetrySubscriptions: 'opaque',
   PushTelemetry: 'opaque',
   ListConfigResources: 'opaque',
-  DescribeTopicPartitions: 'parsed',
+  // Read by people and tools that also ask DescribeCluster: brokers' own ids are right in it.
+  DescribeTopicPartitions: 'opaque',
   ShareGroupHeartbeat: 'opaque',
   ShareGroupDescribe: 'opaque',
   ShareFetch: 'parsed',

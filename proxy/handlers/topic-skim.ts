@@ -1,5 +1,5 @@
 /**
- * Reads just as much of the topics in a Metadata or DescribeTopicPartitions answer as is needed to
+ * Reads just as much of the topics in a Metadata answer as is needed to
  * put diskless nodes in the place of leaders, which are patched where they stand: node ids have a
  * fixed length. Makes one object per topic and none per partition, because a client may ask for
  * 100,000 of them.

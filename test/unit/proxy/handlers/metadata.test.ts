@@ -1,13 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  ApiKey,
-  DescribeTopicPartitionsResponse,
-  isFlexible,
-  MetadataResponse,
-  ZERO_UUID,
-} from '../../../../kafka/index.ts';
-import { describeTopicPartitionsHandler } from '../../../../proxy/handlers/describe-topic-partitions.ts';
+import { ApiKey, isFlexible, MetadataResponse, ZERO_UUID } from '../../../../kafka/index.ts';
 import { DisklessLeaders } from '../../../../proxy/handlers/diskless-leaders.ts';
 import { metadataHandler } from '../../../../proxy/handlers/metadata.ts';
 import { brokerIdOf } from '../../../../proxy/nodes/node-id.ts';
@@ -20,7 +13,7 @@ const IDS = [1, 2, 3];
 const MEMBERS = [member(0, 'a', IDS), member(1, 'a', IDS), member(2, 'b', IDS)] as const;
 const RUNS_PER_VERSION = 40;
 
-type Topic = MetadataResponse['topics'][number] | DescribeTopicPartitionsResponse['topics'][number];
+type Topic = MetadataResponse['topics'][number];
 
 function setUp(brokers = IDS.map(broker)) {
   const topics = new FakeTopics((nameOrId) => nameOrId.length % 2 === 0);
@@ -33,7 +26,6 @@ function setUp(brokers = IDS.map(broker)) {
     directory,
     noticed,
     metadata: metadataHandler({ directory, leaders, cluster }),
-    describePartitions: describeTopicPartitionsHandler({ directory, leaders }),
   };
 }
 
@@ -121,30 +113,6 @@ function address(id: number): { host: string; port: number } {
   const { host, port } = broker(id);
   return { host, port };
 }
-
-test('DescribeTopicPartitions names the diskless leaders in every list of replicas', async () => {
-  await fc.assert(
-    fc.asyncProperty(sampleOf(DescribeTopicPartitionsResponse, 0, true), async (sample) => {
-      const { describePartitions, directory, topics: catalog } = setUp();
-      const body = { ...sample, topics: withFewBrokers(sample.topics) };
-      const request = bodylessRequest(ApiKey.DescribeTopicPartitions, 0);
-      const answer = await answerTo(
-        describePartitions,
-        DescribeTopicPartitionsResponse,
-        request,
-        body,
-      );
-      const expected = rewritten(body.topics, (topic, brokerId, partition) => {
-        const known =
-          topic.name === null ? catalog.byId(topic.topicId) : catalog.byName(topic.name);
-        if (known?.diskless !== true) return brokerId;
-        return directory.leaderOf('a', brokerId, known.name, partition);
-      });
-      expect(answer).toEqual({ ...body, topics: expected });
-    }),
-    { numRuns: RUNS_PER_VERSION },
-  );
-});
 
 function bodyOf(brokerIds: readonly number[], names: readonly string[], topicId = ZERO_UUID) {
   return {
