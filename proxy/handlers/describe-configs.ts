@@ -68,9 +68,12 @@ async function rewritten(
     const key = resourceKey(resource.resourceType, sentName(resource));
     waiting.set(key, [...(waiting.get(key) ?? []), resource]);
   }
-  const defaults = await admin.defaults();
   const settingsOfTopic = (name: string): TopicSettings | undefined =>
     settingsOf(catalog.byName(name)?.record);
+  const isDiskless = asked.resources.some(({ resourceType, resourceName }) => {
+    return resourceType === RESOURCE_TYPE.topic && settingsOfTopic(resourceName)?.diskless === true;
+  });
+  const defaults = isDiskless ? await admin.defaults() : new Map<string, DefaultConfig>();
   const results = body.results.map((result) => {
     const resource = waiting.get(resourceKey(result.resourceType, result.resourceName))?.shift();
     return resource === undefined

@@ -13,17 +13,13 @@ import {
 } from '../../kafka/index.ts';
 import { proxyError } from '../errors.ts';
 import type { ConfigOp } from './change-plan.ts';
-import {
-  CONFIG_SOURCE,
-  synonymValue,
-  type DefaultConfig,
-  type DescribedConfig,
-} from './config-overlay.ts';
+import { CONFIG_SOURCE, type DefaultConfig, type DescribedConfig } from './config-overlay.ts';
 import {
   CLEANUP_POLICY,
   COMPRESSION_TYPE,
   REMOTE_STORAGE_ENABLE,
   RETENTION_BYTES,
+  RETENTION_MS,
   SUBSTITUTED_KEYS,
   type SubstitutedKey,
 } from './topic-keys.ts';
@@ -32,12 +28,21 @@ import type { BrokerTopicConfigs } from './upstream-configs.ts';
 /** Kafka's `ConfigResource.Type`. */
 export const RESOURCE_TYPE = { topic: 2, broker: 4, brokerLogger: 8 } as const;
 
-/** The broker's settings that are the defaults of topics; a topic's retention always has its own. */
-const BROKER_KEYS: ReadonlyMap<string, SubstitutedKey> = new Map([
-  ['log.cleanup.policy', CLEANUP_POLICY],
-  ['compression.type', COMPRESSION_TYPE],
-  ['log.retention.bytes', RETENTION_BYTES],
-]);
+/** The broker's settings that are the defaults of topics, before units are made the same. */
+const BROKER_KEYS: readonly {
+  readonly brokerKey: string;
+  readonly key: SubstitutedKey;
+  /** Of a time: what one of its units is in milliseconds. */
+  readonly unitMs?: bigint;
+}[] = [
+  { brokerKey: 'log.cleanup.policy', key: CLEANUP_POLICY },
+  { brokerKey: 'compression.type', key: COMPRESSION_TYPE },
+  { brokerKey: 'log.retention.bytes', key: RETENTION_BYTES },
+  // The first of the three that is set holds.
+  { brokerKey: 'log.retention.ms', key: RETENTION_MS },
+  { brokerKey: 'log.retention.minutes', key: RETENTION_MS, unitMs: 60_000n },
+  { brokerKey: 'log.retention.hours', key: RETENTION_MS, unitMs: 3_600_000n },
+];
 
 /** Topics in one request: the answer to so many has a few megabytes at most. */
 const DESCRIBE_TOPICS_MAX = 200;
@@ -137,7 +142,7 @@ export class ClusterTopics {
     const resource = {
       resourceType: RESOURCE_TYPE.broker,
       resourceName: String(brokerId),
-      configurationKeys: [...BROKER_KEYS.keys()],
+      configurationKeys: BROKER_KEYS.map(({ brokerKey }) => brokerKey),
     };
     const { results } = await connection.request(apis.DescribeConfigs, { resources: [resource] });
     const result = results[0];
@@ -148,12 +153,7 @@ export class ClusterTopics {
         `DESCRIBE_CONFIGS on the cluster: ${reason}`;
       throw proxyError('PROXY_TOPIC_CONFIGS_UNREADABLE', message, { details: { brokerId } });
     }
-    const defaults = new Map<string, DefaultConfig>();
-    for (const { name, value, configSource } of result.configs) {
-      const key = BROKER_KEYS.get(name);
-      if (key !== undefined && value !== null) defaults.set(key, { value, source: configSource });
-    }
-    return defaults;
+    return defaultsOf(result.configs);
   }
 
   /** @throws `PROXY_TOPIC_CHANGE_REFUSED`, and what a request throws */
@@ -194,8 +194,30 @@ function heldOf(configs: readonly DescribedConfig[]): BrokerTopicConfigs {
   for (const { name, value, configSource, synonyms } of configs) {
     if (configSource === CONFIG_SOURCE.topic && value !== null) explicit.set(name, value);
     const fallback = synonyms.find(({ source }) => source !== CONFIG_SOURCE.topic);
-    const inherited = fallback === undefined ? null : synonymValue(fallback);
-    if (inherited !== null) defaults.set(name, inherited);
+    if (fallback?.value != null) defaults.set(name, fallback.value);
   }
   return { explicit, defaults };
+}
+
+/** @param configs of a broker */
+function defaultsOf(configs: readonly DescribedConfig[]): ReadonlyMap<string, DefaultConfig> {
+  const byName = new Map(configs.map((config) => [config.name, config]));
+  const defaults = new Map<string, DefaultConfig>();
+  for (const { brokerKey, key, unitMs } of BROKER_KEYS) {
+    const config = byName.get(brokerKey);
+    if (config === undefined || config.value === null || defaults.has(key)) continue;
+    defaults.set(
+      key,
+      unitMs === undefined
+        ? { value: config.value, source: config.configSource }
+        : { value: inMs(config.value, unitMs), source: CONFIG_SOURCE.default },
+    );
+  }
+  return defaults;
+}
+
+/** A negative time is no limit, in any unit. */
+function inMs(value: string, unitMs: bigint): string {
+  const count = BigInt(value);
+  return count < 0n ? '-1' : String(count * unitMs);
 }

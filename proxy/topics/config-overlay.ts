@@ -8,7 +8,6 @@ import { isSubstituted, type TopicSettings } from './upstream-configs.ts';
 
 export type DescribedConfig = DescribeConfigsResponse['results'][number]['configs'][number];
 export type CreatedConfig = NonNullable<CreateTopicsResponse['topics'][number]['configs']>[number];
-type Synonym = DescribedConfig['synonyms'][number];
 
 /** Kafka's `DescribeConfigsResponse.ConfigSource`. */
 export const CONFIG_SOURCE = { topic: 1, staticBroker: 4, default: 5 } as const;
@@ -29,6 +28,8 @@ export interface DefaultConfig {
 
 export interface OverlayOptions {
   readonly settings: TopicSettings | undefined;
+  /** What applies where a topic sets nothing and the broker names no synonym. */
+  readonly defaults: ReadonlyMap<string, DefaultConfig>;
   /** The keys that the client asked for; null or none for all. */
   readonly requestedKeys: readonly string[] | null;
   readonly includeDocumentation: boolean;
@@ -42,9 +43,9 @@ export function overlayDescribed(
   configs: readonly DescribedConfig[],
   options: OverlayOptions,
 ): DescribedConfig[] {
-  const { settings, requestedKeys, includeDocumentation } = options;
+  const { settings, defaults, requestedKeys, includeDocumentation } = options;
   const seen = configs.map((config) =>
-    isSubstitutedKey(config.name) ? unsubstituted(config, settings) : config,
+    isSubstitutedKey(config.name) ? unsubstituted(config, settings, defaults) : config,
   );
   const isAsked = (key: string): boolean =>
     requestedKeys === null || requestedKeys.length === 0 || requestedKeys.includes(key);
@@ -58,6 +59,7 @@ export function overlayDescribed(
 function unsubstituted(
   config: DescribedConfig,
   settings: TopicSettings | undefined,
+  defaults: ReadonlyMap<string, DefaultConfig>,
 ): DescribedConfig {
   const value = settings?.configs.get(config.name);
   const others = config.synonyms.filter(({ source }) => source !== CONFIG_SOURCE.topic);
@@ -72,22 +74,18 @@ function unsubstituted(
     };
   }
   if (settings === undefined || !isSubstituted(config.name, settings)) return config;
+  // Of a retention that is set in hours the broker names no synonym.
   const [first] = others;
-  if (first === undefined) return config;
+  const fallback = first ?? defaults.get(config.name);
+  if (fallback === undefined) return config;
+  const { value: inherited, source } = fallback;
   return {
     ...config,
-    value: synonymValue(first),
+    value: inherited,
     isDefault: true,
-    configSource: first.source,
+    configSource: source,
     synonyms: others,
   };
-}
-
-/** @returns what it makes of the topic: the broker keeps its retention in one of three units */
-export function synonymValue({ name, value }: Synonym): string | null {
-  if (value === null) return null;
-  if (name.endsWith('.hours')) return String(BigInt(value) * 3_600_000n);
-  return name.endsWith('.minutes') ? String(BigInt(value) * 60_000n) : value;
 }
 
 /**

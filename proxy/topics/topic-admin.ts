@@ -71,6 +71,7 @@ export class TopicAdmin {
   readonly #options: TopicAdminOptions;
   #defaults: ReadonlyMap<string, DefaultConfig> = new Map();
   #defaultsUntilMs = Number.NEGATIVE_INFINITY;
+  #warnedOfDefaults = false;
 
   constructor(options: TopicAdminOptions) {
     this.#options = options;
@@ -221,7 +222,10 @@ export class TopicAdmin {
     try {
       this.#defaults = await cluster.defaults();
     } catch (error) {
-      log.warn({ err: error }, "the brokers' defaults are taken for Kafka's own");
+      if (!this.#warnedOfDefaults) {
+        log.warn({ err: error }, "the brokers' defaults are taken for Kafka's own");
+      }
+      this.#warnedOfDefaults = true;
     }
     return this.#defaults;
   }

@@ -235,7 +235,10 @@ export class FakeConfigBroker {
         const own = explicit.get(key);
         const synonyms = [
           ...(own === undefined ? [] : [{ name: key, value: own, source: 1 }]),
-          ...(brokerKey === '' ? [] : [{ name: brokerKey, value: fallback, source: 5 }]),
+          // As the broker does, which names a retention only if it is set in milliseconds.
+          ...(brokerKey === '' || brokerKey.endsWith('.hours')
+            ? []
+            : [{ name: brokerKey, value: fallback, source: 5 }]),
         ];
         const inherited = brokerKey.endsWith('.hours')
           ? String(Number(fallback) * 3_600_000)

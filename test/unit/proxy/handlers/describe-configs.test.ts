@@ -20,7 +20,7 @@ async function describeResource(
     readonly type?: number;
   } = {},
 ): Promise<DescribeConfigsResponse['results'][number]> {
-  const handler = describeConfigsHandler({ catalog: room.catalog });
+  const handler = describeConfigsHandler({ admin: room.admin, catalog: room.catalog });
   const answer = await send(room, handler, DescribeConfigs, options.version ?? 4, {
     resources: [
       {
