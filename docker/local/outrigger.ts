@@ -23,6 +23,8 @@ export interface OutriggerOptions {
   readonly redisUrl?: string;
   /** The port that clients have in their bootstrap.servers. */
   readonly port?: number;
+  /** A script that starts a member in a way of its own, from the same environment variables. */
+  readonly script?: string;
   /** Keys of docs/config.md beyond, or instead of, those set here. */
   readonly configs?: Readonly<Record<string, string | number | boolean>>;
 }
@@ -60,7 +62,7 @@ export async function startOutrigger(options: OutriggerOptions): Promise<Outrigg
   let server: Server | undefined;
   const start = async (): Promise<void> => {
     if (server !== undefined) throw new Error('Outrigger runs already');
-    server = startServer(process.execPath, [COMMAND, 'start'], { logFile, env });
+    server = startServer(process.execPath, [options.script ?? COMMAND, 'start'], { logFile, env });
     await waitUntilReady(server, 'Outrigger', async () => {
       const brokers = await probeBrokers(port);
       return brokers !== undefined && brokers.length > 0;

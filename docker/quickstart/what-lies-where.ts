@@ -3,6 +3,8 @@ import { readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { TopicCounts } from './exchange.ts';
 
+const FILES_SHOWN_MAX = 5;
+
 /**
  * @param counts what was produced to each topic, each with one partition
  * @param logDir the broker's
@@ -14,22 +16,30 @@ export async function whatLiesWhere(
   logDir: string,
   storeDir: string,
 ): Promise<string> {
-  const rows = [['topic', 'kind', 'offsets', 'bytes produced', "bytes in the broker's log"]];
+  const rows = [['topic', 'kind', 'offsets', 'bytes produced', "in the broker's log"]];
   for (const { name, isDiskless, nextOffset, bytes } of counts) {
     const inLog = await sizes(join(logDir, `${name}-0`), '.log');
     const kind = isDiskless ? 'diskless' : 'classic';
-    rows.push([name, kind, `0 to ${nextOffset - 1n}`, String(bytes), String(total(inLog))]);
+    rows.push([name, kind, `0 to ${nextOffset - 1n}`, count(bytes), count(total(inLog))]);
   }
   const stored = await sizes(join(storeDir, 'wal'), '');
-  const lines = stored.map(([path, bytes]) => `  ${relative(storeDir, path)}  ${bytes} bytes`);
+  const lines = stored
+    .slice(0, FILES_SHOWN_MAX)
+    .map(([path, bytes]) => `  ${relative(storeDir, path)}  ${count(bytes)} bytes`);
+  if (stored.length > FILES_SHOWN_MAX) lines.push('  ...');
   return [
     '',
     ...aligned(rows),
     '',
-    `${stored.length} WAL files in the store, ${total(stored)} bytes:`,
+    `${stored.length} WAL files in the store, ${count(total(stored))} bytes:`,
     ...lines,
     '',
   ].join('\n');
+}
+
+/** @returns the number with its thousands set apart */
+function count(number: number): string {
+  return number.toLocaleString('en-US');
 }
 
 type Sized = readonly [path: string, bytes: number];
