@@ -8,7 +8,7 @@ import { AnswerFiller } from './fetch/answer-filler.ts';
 import { BatchFiller } from './fetch/batch-filler.ts';
 import type { FetchTopics } from './fetch/fetch.ts';
 import { ObservedRatios } from './fetch/observed-ratios.ts';
-import { ByteBudget } from './net/byte-budget.ts';
+import type { MemoryBudgets } from './memory-budgets.ts';
 import type { ProxyOptions } from './proxy-options.ts';
 import { BatchResolver } from './read/batch-resolver.ts';
 import { WalFileCache } from './read/wal-file-cache.ts';
@@ -30,10 +30,13 @@ export interface DataPathDependencies {
   readonly coordinator: Coordinator;
   readonly catalog: FetchTopics;
   readonly keyRing: KeyRing;
+  readonly budgets: MemoryBudgets;
   readonly log: Logger;
 }
 
 export interface DataPath {
+  readonly cache: WalFileCache;
+  readonly source: WalFileSource;
   readonly writer: WalWriter;
   readonly resolver: BatchResolver;
   readonly filler: BatchFiller;
@@ -44,7 +47,7 @@ export interface DataPath {
 /** @returns the parts, ready for the first request */
 export function openDataPath(options: ProxyOptions, dependencies: DataPathDependencies): DataPath {
   const { memory, wal, member } = options;
-  const { clusterId, store, coordinator, catalog, keyRing, log } = dependencies;
+  const { clusterId, store, coordinator, catalog, keyRing, budgets, log } = dependencies;
   const cache = new WalFileCache({
     tailBytesMax: memory.cacheBytesMax,
     laggingBytesMax: memory.laggingCacheBytesMax,
@@ -55,7 +58,7 @@ export function openDataPath(options: ProxyOptions, dependencies: DataPathDepend
     store,
     clusterId,
     cache,
-    loadBudget: new ByteBudget(memory.laggingCacheBytesMax),
+    loadBudget: budgets.loads,
     fileBytesExpected: wal.maxBytes + WAL_FILE_OVERHEAD_BYTES,
     monotonicMs: () => systemClock.monotonicMs(),
   });
@@ -74,8 +77,8 @@ export function openDataPath(options: ProxyOptions, dependencies: DataPathDepend
     log,
   });
   const resolver = new BatchResolver([source], log);
-  const filler = new BatchFiller(resolver, new ByteBudget(memory.fillBytesMax), log);
+  const filler = new BatchFiller(resolver, budgets.fills, log);
   const ratios = new ObservedRatios();
   const answerFiller = new AnswerFiller({ catalog, keyRing, filler, ratios });
-  return { writer, resolver, filler, answerFiller, ratios };
+  return { cache, source, writer, resolver, filler, answerFiller, ratios };
 }

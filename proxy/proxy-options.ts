@@ -27,6 +27,8 @@ export interface ProxyOptions {
     readonly requestTimeoutMs: number;
     readonly failurePolicy: 'error' | 'passthrough';
   };
+  /** Port of health checks and metrics; null: none. */
+  readonly httpPort: number | null;
   /** Patterns of `diskless.topics`. */
   readonly disklessTopics: readonly string[];
   readonly wal: {

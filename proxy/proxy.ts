@@ -27,7 +27,9 @@ import type { RequestHandler } from './connection/handler.ts';
 import { openDataPath } from './data-path.ts';
 import { proxyError } from './errors.ts';
 import { createHandlers } from './handlers/create-handlers.ts';
-import { ByteBudget } from './net/byte-budget.ts';
+import { createMetrics, type MeteredParts } from './http/metrics.ts';
+import { openHttpServer, type Readiness } from './http/http-server.ts';
+import { memoryBudgets, type MemoryBudgets } from './memory-budgets.ts';
 import { ServerTls } from './net/tls.ts';
 import { NodeDirectory } from './nodes/node-directory.ts';
 import { NodeListeners } from './nodes/node-listeners.ts';
@@ -63,7 +65,7 @@ class Opened {
   }
 
   async close(): Promise<void> {
-    for (const close of this.#closers.splice(0).reverse()) await close();
+    for (const close of this.#closers.splice(0).toReversed()) await close();
   }
 }
 
@@ -99,11 +101,15 @@ async function open(
   const topics = await openTopics(options.disklessTopics, { client, records, coordinator, log });
   opened.onClose(() => topics.close());
   const { catalog } = topics;
-  const data = openDataPath(options, { clusterId, store, coordinator, catalog, keyRing, log });
+  const budgets = memoryBudgets(options);
+  const path = { clusterId, store, coordinator, catalog, keyRing, budgets, log };
+  const data = openDataPath(options, path);
   opened.onClose(() => data.writer.close(options.wal.produceTimeoutMs));
 
   let handlerOf: (apiKey: number) => RequestHandler | undefined = () => undefined;
-  const listeners = await openListeners(options, cluster, tls, log, (key) => handlerOf(key));
+  const listeners = await openListeners(options, cluster, tls, budgets, log, (apiKey) =>
+    handlerOf(apiKey),
+  );
   const self = selfRecord(options, listeners);
   const directory = new NodeDirectory({
     self,
@@ -111,6 +117,10 @@ async function open(
     brokers: () => cluster.brokers,
   });
   handlerOf = createHandlers({ options, cluster, client, directory, topics, data, keyRing });
+  let unreadyBecause: string | null = 'starting';
+  const connectionCount = (): number => listeners.connectionCount;
+  const parts = { ...data, coordinator, budgets, connectionCount };
+  await openHttp(options, parts, () => unreadyBecause, opened);
   opened.onClose(() => listeners.drain(options.listener.drainTimeoutMs));
   await listeners.openNodes(cluster.brokers.map(({ id }) => id));
   await join(coordinator, self());
@@ -119,7 +129,24 @@ async function open(
   await listeners.openBootstrap();
   const bootstrap = `${options.listener.advertisedHost}:${options.listener.port}`;
   log.info({ bootstrap, clusterId, store: store.location }, 'ready');
-  return { bootstrap, failed, stop: () => opened.close() };
+  unreadyBecause = null;
+  const stop = (): Promise<void> => {
+    unreadyBecause = 'draining';
+    return opened.close();
+  };
+  return { bootstrap, failed, stop };
+}
+
+async function openHttp(
+  { httpPort, listener }: ProxyOptions,
+  parts: MeteredParts,
+  readiness: Readiness,
+  opened: Opened,
+): Promise<void> {
+  if (httpPort === null) return;
+  const metrics = createMetrics(parts);
+  const server = await openHttpServer({ host: listener.host, port: httpPort, metrics, readiness });
+  opened.onClose(() => server.close());
 }
 
 interface OpenedCluster {
@@ -190,6 +217,7 @@ async function openListeners(
   { kafka, listener, memory, wal }: ProxyOptions,
   cluster: ClusterView,
   tls: TlsOptions | undefined,
+  budgets: MemoryBudgets,
   log: Logger,
   handlerOf: (apiKey: number) => RequestHandler | undefined,
 ): Promise<NodeListeners> {
@@ -202,8 +230,8 @@ async function openListeners(
     connectionsMax: listener.connectionsMax,
     connection: {
       handlerOf,
-      requestBudget: new ByteBudget(memory.requestBytesMax),
-      replyBudget: new ByteBudget(memory.responseBytesMax),
+      requestBudget: budgets.requests,
+      replyBudget: budgets.replies,
       frameBytesMax: memory.frameBytesMax,
       lingerMs: wal.commitDeadlineMs,
     },

@@ -26,6 +26,7 @@ export function proxyOptionsOf(config: OutriggerConfig): ProxyOptions {
     member: { id: config['member.id'], rack: config['member.rack'] },
     redis: redisOf(config),
     store: storeOf(config),
+    httpPort: config['http.port'] || null,
     disklessTopics: config['diskless.topics'],
     wal: {
       ...putCostOf(config),

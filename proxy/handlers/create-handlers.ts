@@ -1,7 +1,7 @@
 /** All handlers, each with what it needs. */
 import type { ClusterClient, KeyRing } from '../../kafka/index.ts';
 import type { ClusterView } from '../cluster/cluster-view.ts';
-import { forwardUntouched, type RequestHandler } from '../connection/handler.ts';
+import type { RequestHandler } from '../connection/handler.ts';
 import type { DataPath } from '../data-path.ts';
 import { fetchHandler } from '../fetch/fetch-handler.ts';
 import { shareFetchHandler } from '../fetch/share-fetch-handler.ts';
@@ -82,7 +82,6 @@ export function createHandlers(
     AlterPartitionReassignments: alterPartitionReassignmentsHandler,
     CreatePartitions: createPartitionsHandler,
     UnregisterBroker: unregisterBrokerHandler,
-    DeleteRecords: forwardUntouched,
     CreateTopics: createTopicsHandler({ admin }),
     DeleteTopics: deleteTopicsHandler({ admin, catalog }),
     DescribeConfigs: describeConfigsHandler({ admin, catalog }),

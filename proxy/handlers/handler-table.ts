@@ -32,7 +32,7 @@ const TREATMENTS = {
   ApiVersions: 'parsed',
   CreateTopics: 'parsed',
   DeleteTopics: 'parsed',
-  DeleteRecords: 'parsed',
+  DeleteRecords: 'opaque',
   InitProducerId: 'opaque',
   OffsetForLeaderEpoch: 'opaque',
   AddPartitionsToTxn: 'opaque',
