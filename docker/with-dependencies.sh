@@ -32,4 +32,9 @@ fi
 
 PATH=$PWD/node_modules/.bin:$PATH
 export PATH
-[ $# = 0 ] || exec "$@"
+[ $# != 0 ] || exit 0
+# What the command starts ends with it; so it must end with npm, even if that is killed.
+if command -v setpriv >/dev/null; then
+  exec setpriv --pdeathsig SIGTERM -- "$@"
+fi
+exec "$@"
