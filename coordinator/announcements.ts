@@ -92,9 +92,7 @@ export class Announcements {
     this.#topics.set(topicId, { topicId, record });
     if (this.#topics.size <= this.#limits.topicsMax) return;
     const [oldest] = this.topicsDue(1);
-    if (oldest !== undefined) this.#topics.delete(oldest.topicId);
-    this.#topicsWereDropped = true;
-    this.#dropped('topic');
+    if (oldest !== undefined) this.dropTopic(oldest);
   }
 
   /** @returns whether what this process knows of the topic is newer than what Redis was told */
@@ -129,6 +127,14 @@ export class Announcements {
     if (!this.#files.delete(file.fileId)) return;
     this.#forget(file);
     this.#dropped('file');
+  }
+
+  /** Gives a topic up: it will be copied from the bucket. */
+  dropTopic(topic: PendingTopic): void {
+    if (this.#topics.get(topic.topicId) !== topic) return;
+    this.#topics.delete(topic.topicId);
+    this.#topicsWereDropped = true;
+    this.#dropped('topic');
   }
 
   /** Redis may have forgotten everything: tells it of all unsettled files again. */

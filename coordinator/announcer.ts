@@ -31,10 +31,17 @@ export interface AnnouncerOptions {
   readonly filesKeptMax: number;
 }
 
+/** One announcement under way. */
+interface Attempt {
+  readonly subject: PendingFile | PendingTopic;
+  readonly done: Promise<void>;
+  readonly giveUp: () => void;
+}
+
 export class Announcer {
   readonly #options: AnnouncerOptions;
   readonly #waker = new Waker();
-  readonly #refusals = new WeakMap<PendingFile, number>();
+  readonly #refusals = new WeakMap<PendingFile | PendingTopic, number>();
   #isDraining = false;
   #isStoreFailing = false;
 
@@ -84,18 +91,24 @@ export class Announcer {
     const { announcements, keys } = this.#options;
     const scripts = new CoordinatorScripts(session, keys);
     if (announcements.takeTopicsDropped()) await session.call('DEL', [keys.topicsLoaded]);
-    const topicResults = Promise.allSettled(
-      topics.map(async (topic) => this.#tellTopic(scripts, topic)),
-    );
-    const results = await Promise.allSettled(
-      files.map(async (file) => this.#tellFile(scripts, file)),
-    );
-    const all = [...results, ...(await topicResults)];
-    const reasons: unknown[] = all
+    const attempts: readonly Attempt[] = [
+      ...topics.map((topic) => ({
+        subject: topic,
+        done: this.#tellTopic(scripts, topic),
+        giveUp: () => announcements.dropTopic(topic),
+      })),
+      ...files.map((file) => ({
+        subject: file,
+        done: this.#tellFile(scripts, file),
+        giveUp: () => announcements.dropFile(file),
+      })),
+    ];
+    const results = await Promise.allSettled(attempts.map(async ({ done }) => done));
+    const reasons: unknown[] = results
       .filter((result) => result.status === 'rejected')
       .map((result) => result.reason);
     if (reasons.length === 0) return;
-    if (reasons.length < all.length) this.#countRefusals(files, results);
+    if (reasons.length < results.length) this.#countRefusals(attempts, results);
     throw reasons.find(isRedisError) ?? reasons[0];
   }
 
@@ -137,16 +150,15 @@ export class Announcer {
 
   /** One announcement that Redis refuses must not hold up all others for ever. */
   #countRefusals(
-    files: readonly PendingFile[],
+    attempts: readonly Attempt[],
     results: readonly PromiseSettledResult<void>[],
   ): void {
-    for (const [index, result] of results.entries()) {
-      const file = files[index];
-      if (file === undefined || result.status === 'fulfilled' || !isRefused(result.reason))
-        continue;
-      const count = (this.#refusals.get(file) ?? 0) + 1;
-      this.#refusals.set(file, count);
-      if (count >= REFUSALS_MAX) this.#options.announcements.dropFile(file);
+    for (const [index, { subject, giveUp }] of attempts.entries()) {
+      const result = results[index];
+      if (result?.status !== 'rejected' || !isRefused(result.reason)) continue;
+      const count = (this.#refusals.get(subject) ?? 0) + 1;
+      this.#refusals.set(subject, count);
+      if (count >= REFUSALS_MAX) giveUp();
     }
   }
 

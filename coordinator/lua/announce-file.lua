@@ -23,7 +23,8 @@ end
 if redis.call('HLEN', KEYS[1]) >= files_max then
   return { 'FULL' }
 end
-redis.call('HSET', KEYS[1], file_id, record)
+-- What a repeated call is known by is written last, so that a call that failed halfway is made up.
 redis.call('ZADD', KEYS[2], string.format('%.0f', created_ms), file_id)
+redis.call('HSET', KEYS[1], file_id, record)
 append_change(KEYS[3], KEYS[4], CHANGE_FILE, file_id .. hint)
 return { 'OK' }

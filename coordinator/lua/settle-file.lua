@@ -30,6 +30,7 @@ if not current then
   return { 'STALE', last }
 end
 local number = redis.call('HINCRBY', KEYS[4], 'number', 1)
-redis.call('ZADD', KEYS[3], string.format('%.0f', number), file_id)
+-- What a repeated call is known by is written last, so that a call that failed halfway is made up.
 redis.call('ZREM', KEYS[2], file_id)
+redis.call('ZADD', KEYS[3], string.format('%.0f', number), file_id)
 return { 'OK', number }

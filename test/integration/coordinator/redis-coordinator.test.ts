@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { coordinatorKeys } from '../../../coordinator/keys.ts';
-import { SETTLED_RANGE_SIZE } from '../../../coordinator/redis/scripts.ts';
+import { CoordinatorScripts, SETTLED_RANGE_SIZE } from '../../../coordinator/redis/scripts.ts';
 import {
   Coordinators,
   eventually,
@@ -165,6 +165,24 @@ test('the topics of the bucket are known after the start, and copied to Redis by
   session.close();
 });
 
+test('while one member copies the topics, no other one does', async () => {
+  const { topics } = await all.start();
+  const session = await openSession(inject('redis').url);
+  const keys = coordinatorKeys(all.clusterId, all.clusterId);
+  await eventually(async () => expect(await session.call('EXISTS', [keys.topicsLoaded])).toBe(1));
+  await eventually(async () => expect(await session.call('EXISTS', [keys.topicsLease])).toBe(0));
+  const holders: string[] = [];
+  topics.beforeList = async () => {
+    holders.push(String(await session.call('GET', [keys.topicsLease])));
+  };
+  await session.call('SET', [keys.topicsLease, 'another member', 'PX', 300]);
+  await session.call('DEL', [keys.topicsLoaded]);
+  await eventually(async () => expect(await session.call('EXISTS', [keys.topicsLoaded])).toBe(1));
+  expect(holders).toHaveLength(1);
+  expect(holders).not.toContain('another member');
+  session.close();
+});
+
 test('a copy of the bucket removes topics that are gone, not those that the listing lags behind', async () => {
   const { coordinator, topics } = await all.start();
   const [gone, lagging] = [topic('gone'), topics.put(topic('lagging'))];
@@ -205,7 +223,10 @@ test('a change that does not follow the last one leads to a refresh', async () =
   const session = await openSession(inject('redis').url);
   const keys = coordinatorKeys(all.clusterId, all.clusterId);
   await eventually(async () => expect(await session.call('EXISTS', [keys.topicsLoaded])).toBe(1));
-  await eventually(() => expect(events.some(({ kind }) => kind === 'refreshed')).toBe(true));
+  // What was in the stream before is behind us when a change of ours comes.
+  const record = topic('marker');
+  await new CoordinatorScripts(session, keys).putTopic(record);
+  await eventually(() => expect(events).toContainEqual({ kind: 'topic-changed', record }));
   events.length = 0;
   // Two are counted at once and one is in the stream, of a kind that is skipped otherwise.
   const script =
@@ -240,6 +261,44 @@ test('a value in Redis that cannot be understood is left out and told of', async
   const two = await all.start({ logger: log.logger });
   expect(memberIds(two.coordinator)).toEqual([1]);
   expect(log.matching(/left out/)).toHaveLength(1);
+  session.close();
+});
+
+test('a file that Redis lost is told again when it is settled', async () => {
+  const { coordinator } = await all.start();
+  coordinator.announceFile(file(1n));
+  await eventually(() => expect(coordinator.status().bufferedCount).toBe(0));
+  const session = await openSession(inject('redis').url);
+  const keys = coordinatorKeys(all.clusterId, all.clusterId);
+  await session.call('DEL', [keys.files, keys.filesUnsettled]);
+  coordinator.settleFile(1n);
+  await eventually(async () => expect(await session.call('ZCARD', [keys.filesSettled])).toBe(1));
+  expect(await session.call('HLEN', [keys.files])).toBe(1);
+  session.close();
+});
+
+test('the settlement of a file that was never announced is given up, and counted', async () => {
+  const { coordinator } = await all.start();
+  coordinator.settleFile(404n);
+  await eventually(() =>
+    expect(coordinator.status()).toMatchObject({ bufferedCount: 0, droppedCount: 1 }),
+  );
+});
+
+test('an announcement that Redis refuses does not hold up the others for ever', async () => {
+  const { coordinator } = await all.start();
+  const session = await openSession(inject('redis').url);
+  const keys = coordinatorKeys(all.clusterId, all.clusterId);
+  await session.call('SET', [keys.filesUnsettled, 'not a sorted set']);
+  coordinator.announceFile(file(1n));
+  for (let version = 1; coordinator.status().droppedCount === 0; version++) {
+    coordinator.publishTopic(topic('orders', { version }));
+    await eventually(() => expect(coordinator.status().bufferedCount).toBeLessThan(2));
+    expect(version).toBeLessThan(20);
+  }
+  await eventually(() =>
+    expect(coordinator.status()).toMatchObject({ connected: true, bufferedCount: 0 }),
+  );
   session.close();
 });
 

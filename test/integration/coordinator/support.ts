@@ -79,6 +79,8 @@ export class MemoryTopics implements TopicSource {
   /** What a listing leaves out, as one that lags does. */
   readonly unlisted = new Set<string>();
   listCount = 0;
+  /** Runs before each listing. */
+  beforeList: () => Promise<void> = async () => {};
   isFailing = false;
 
   put(record: TopicRecord): TopicRecord {
@@ -94,6 +96,7 @@ export class MemoryTopics implements TopicSource {
   async *list(): AsyncIterable<TopicRecord> {
     this.#check();
     this.listCount++;
+    await this.beforeList();
     for (const record of this.records.values()) {
       if (!this.unlisted.has(record.topicId)) yield record;
     }
