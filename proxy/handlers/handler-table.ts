@@ -10,7 +10,6 @@ import {
   type RequestHandler,
 } from '../connection/handler.ts';
 import { proxyError } from '../errors.ts';
-import { SASL_HANDSHAKE_VERSION_MIN } from './sasl.ts';
 
 type Treatment = 'parsed' | 'opaque' | 'hidden';
 
@@ -126,12 +125,8 @@ export interface VersionRange {
   readonly max: number;
 }
 
-/** What is offered less than it could be read, by the lowest version. */
-const VERSION_MIN: Partial<Record<ApiKeyName, number>> = {
-  // Below, a broker of 3.x would convert hollow records to a format that cannot point anywhere.
-  Fetch: 4,
-  SaslHandshake: SASL_HANDSHAKE_VERSION_MIN,
-};
+/** Below, a broker of 3.x would convert hollow records to a format that cannot point anywhere. */
+const FETCH_VERSION_MIN = 4;
 
 /**
  * @param offered what the broker offers
@@ -143,7 +138,9 @@ export function offeredVersions(apiKey: number, offered: VersionRange): VersionR
   if (TREATMENTS[name] === 'opaque') return offered;
   const known = messages.get(apiKey)?.request.versions;
   if (known === undefined) throw new TypeError(`${name} is parsed, but no message is declared`);
-  const min = Math.max(offered.min, known[0], VERSION_MIN[name] ?? 0);
+  // No other lower end is raised, whatever is refused later: librdkafka takes SaslHandshake without
+  // version 0 for no SASL at all, and Produce without it for no compression (KAFKA-18659).
+  const min = Math.max(offered.min, known[0], name === 'Fetch' ? FETCH_VERSION_MIN : 0);
   const max = Math.min(offered.max, known[1]);
   return min > max ? null : { min, max };
 }

@@ -63,10 +63,10 @@ test('APIs that are looked into are offered up to the version known here, others
   expect(offeredVersions(ApiKey.OffsetCommit, { min: 2, max: 99 })).toEqual({ min: 2, max: 99 });
 });
 
-test('old versions that cannot be relayed are not offered', () => {
+test('old versions of Fetch are not offered, those that librdkafka wants to see are', () => {
   expect(offeredVersions(ApiKey.Fetch, { min: 0, max: 17 })?.min).toBe(4);
-  expect(offeredVersions(ApiKey.SaslHandshake, { min: 0, max: 1 })).toEqual({ min: 1, max: 1 });
-  // librdkafka wants Produce from 0 on, whatever a broker serves (KAFKA-18659).
+  expect(offeredVersions(ApiKey.SaslHandshake, { min: 0, max: 1 })).toEqual({ min: 0, max: 1 });
+  // Whatever versions a broker serves (KAFKA-18659).
   expect(offeredVersions(ApiKey.Produce, { min: 0, max: 13 })?.min).toBe(0);
 });
 
