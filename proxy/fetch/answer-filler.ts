@@ -78,7 +78,7 @@ export class AnswerFiller {
       for (const [index, part] of parts.entries()) {
         const one = filled[index];
         if (one === undefined) continue;
-        this.#learn(fetch, demands, part, batches[index] ?? []);
+        this.#noteStarved(fetch, demands, part, (batches[index] ?? []).length > 0);
         byResponse.set(part.response, one);
       }
       return encode(withBatches(answer, byResponse));
@@ -107,7 +107,7 @@ export class AnswerFiller {
     return parts;
   }
 
-  /** The batches of each part that are sent, if they can be had. */
+  /** The batches of each part that are sent, if they can be had; learns from them. */
   async #take(
     { maxBytes }: Fetch,
     demands: PartitionDemands,
@@ -120,11 +120,14 @@ export class AnswerFiller {
       const key = partitionKey(named, position.partition);
       cut.startPartition(demands.get(key)?.partitionMaxBytes ?? maxBytes);
       const batches: LogBatch[] = [];
+      const seen: LogBatch[] = [];
       for (const batch of readLogBatches(records, position, this.#keyRing)) {
+        seen.push(batch);
         if (!cut.takes(batch.realBytes)) break;
         batches.push(batch);
         if (pace.isDue(batch.realBytes)) await nextTurn();
       }
+      this.#ratios.observe(key, seen);
       taken.push(batches);
     }
     return taken;
@@ -137,22 +140,21 @@ export class AnswerFiller {
     const demands = demandsOf(fetch.asked);
     for (const part of marked) {
       const batches = Array.from(readLogBatches(part.records, part.position, this.#keyRing));
-      this.#learn(fetch, demands, part, batches);
+      this.#ratios.observe(partitionKey(part.named, part.position.partition), batches);
+      this.#noteStarved(fetch, demands, part, batches.length > 0);
     }
   }
 
-  /** @param batches what the client gets of the partition, if it can be had */
-  #learn(
+  #noteStarved(
     { starved, readCommitted }: Fetch,
     demands: PartitionDemands,
     { named, response }: Part,
-    batches: readonly LogBatch[],
+    isServed: boolean,
   ): void {
     const key = partitionKey(named, response.partitionIndex);
-    this.#ratios.observe(key, batches);
     const demand = demands.get(key);
     const end = readCommitted ? response.lastStableOffset : response.highWatermark;
-    if (batches.length === 0 && demand !== undefined && demand.fetchOffset < end) starved.add(key);
+    if (!isServed && demand !== undefined && demand.fetchOffset < end) starved.add(key);
     else starved.delete(key);
   }
 }
