@@ -31,6 +31,8 @@ export type Admission =
   | { readonly kind: 'refused'; readonly refusal: Refusal };
 
 const REAL: Admission = { kind: 'real' };
+/** How many refused records the broker's message tells of. */
+const RECORD_ERRORS_TOLD = 3;
 /** A placeholder must save at least half, or it is not worth the indirection. */
 const REAL_BELOW_PLACEHOLDERS = 2;
 
@@ -67,4 +69,21 @@ export function admitBatch(
   const hollowBytes = estimatePlaceholderBytes(recordCount(records), zstd);
   if (records.length < REAL_BELOW_PLACEHOLDERS * hollowBytes) return REAL;
   return { kind: 'wal', maxTimestamp: validated.maxTimestamp };
+}
+
+/** @returns the refusal in the broker's words, which name the partition (`LogValidator`) */
+export function inBrokersWords(refusal: Refusal, topic: string, partition: number): Refusal {
+  const recordErrors = refusal.recordErrors.map(({ batchIndex, message }) => ({
+    batchIndex,
+    message: `${message} in topic partition ${topic}-${partition}`,
+  }));
+  const told = recordErrors
+    .slice(0, RECORD_ERRORS_TOLD)
+    .map(
+      ({ batchIndex, message }) => `RecordError(batchIndex=${batchIndex}, message='${message}')`,
+    );
+  const message =
+    `One or more records have been rejected due to ${recordErrors.length} record errors in total, ` +
+    `and only showing the first three errors at most: [${told.join(', ')}]`;
+  return { ...refusal, message, recordErrors };
 }

@@ -1,7 +1,7 @@
 /** What becomes of each batch of one Produce request; the request itself is not changed here. */
 import type { ProduceRequest } from '../../kafka/index.ts';
 import type { CatalogTopic, TopicConfigs } from '../topics/topic-catalog.ts';
-import { admitBatch, type Refusal } from './admit-batch.ts';
+import { admitBatch, inBrokersWords, type Refusal } from './admit-batch.ts';
 
 type TopicData = ProduceRequest['topicData'][number];
 type PartitionData = TopicData['partitionData'][number];
@@ -57,13 +57,14 @@ export function planProduce(
       const bytes = data.records;
       if (bytes === null) continue;
       const admission = admitBatch(bytes, diskless.configs, apiVersion, nowMs);
+      const topic = diskless.topic.name;
+      const partition = data.index;
       if (admission.kind === 'wal') {
         const { maxTimestamp } = admission;
-        const topic = diskless.topic.name;
-        const partition = data.index;
         candidates.push({ topic, partition, bytes, maxTimestamp, requested, data });
       } else if (admission.kind === 'refused') {
-        refused.push({ requested, data, refusal: admission.refusal });
+        const refusal = inBrokersWords(admission.refusal, topic, partition);
+        refused.push({ requested, data, refusal });
       }
     }
   }

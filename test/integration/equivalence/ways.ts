@@ -1,0 +1,77 @@
+/**
+ * The three ways to Kafka that must be the same to a client: its brokers directly, a classic topic
+ * through Outrigger, and a diskless topic through Outrigger.
+ */
+import { expect, inject } from 'vitest';
+import { runDir } from '../../../docker/local/cache.ts';
+import { type Outrigger, startOutrigger } from '../../../docker/local/outrigger.ts';
+import { brokerIdOf } from '../../../proxy/nodes/node-id.ts';
+import { uniqueName } from '../support/names.ts';
+
+/** Topics named so are diskless from their creation, whatever creates them. */
+const DISKLESS_PREFIX = 'diskless-';
+
+export interface Way {
+  readonly name: 'direct' | 'classic' | 'diskless';
+  /** HOST:PORT for clients. */
+  readonly bootstrap: string;
+  readonly isDiskless: boolean;
+}
+
+export interface Ways {
+  readonly all: readonly Way[];
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a member in front of the shared broker.
+ * @param redisDb of the shared Redis, a different one for each test file
+ */
+export async function openWays(redisDb: number): Promise<Ways> {
+  const { bootstrap } = inject('kafka');
+  const outrigger: Outrigger = await startOutrigger({
+    kafkaBootstrap: bootstrap,
+    storeUrl: `file://${await runDir('store')}`,
+    redisUrl: `${inject('redis').url}/${redisDb}`,
+    configs: { 'diskless.topics': `${DISKLESS_PREFIX}*` },
+  });
+  return {
+    all: [
+      { name: 'direct', bootstrap, isDiskless: false },
+      { name: 'classic', bootstrap: outrigger.bootstrap, isDiskless: false },
+      { name: 'diskless', bootstrap: outrigger.bootstrap, isDiskless: true },
+    ],
+    stop: async () => outrigger.stop(),
+  };
+}
+
+/**
+ * @param what for the reader of a log; begins with a letter
+ * @returns a new name for a topic that is of the way's kind
+ */
+export function topicName(way: Way, what: string): string {
+  const name = uniqueName(`${way.name}-${what}`);
+  return way.isDiskless === name.startsWith(DISKLESS_PREFIX) ? name : `${DISKLESS_PREFIX}${name}`;
+}
+
+/**
+ * Plays a session on all ways at the same time.
+ * @param session its outcome holds nothing that must differ from way to way
+ */
+export async function expectSameOutcome<Outcome>(
+  { all }: Ways,
+  session: (way: Way) => Promise<Outcome>,
+): Promise<void> {
+  const [direct, ...proxied] = await Promise.all(
+    all.map(async (way) => ({ way, outcome: await session(way) })),
+  );
+  expect(direct?.way.name).toBe('direct');
+  for (const { way, outcome } of proxied) {
+    expect(outcome, `on a ${way.name} topic`).toEqual(direct?.outcome);
+  }
+}
+
+/** A broker's id, which diskless nodes have within theirs. */
+export function realNodeId(nodeId: number): number {
+  return brokerIdOf(nodeId);
+}

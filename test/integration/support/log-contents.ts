@@ -1,0 +1,55 @@
+/** What a partition's own log in the broker consists of. */
+import { apis, BrokerConnection, completeBatches, lastOffset } from '../../../kafka/index.ts';
+
+/** The bytes that begin the first key of a placeholder: `⊘or`. */
+const MARKER = Buffer.from('⊘or');
+const FETCH_BYTES_MAX = 50 * 1024 * 1024;
+
+export interface LogContents {
+  readonly placeholders: number;
+  /** Batches with records of their own, or control records. */
+  readonly others: number;
+}
+
+/**
+ * @param bootstrap a broker's own listener, which leads the partition
+ * @returns how many batches of each kind the partition's log holds
+ */
+export async function logContents(
+  bootstrap: string,
+  topic: string,
+  partition = 0,
+): Promise<LogContents> {
+  const [host = '', port = ''] = bootstrap.split(':');
+  const broker = await BrokerConnection.open(
+    { host, port: Number(port) },
+    { clientId: 'log-contents' },
+  );
+  try {
+    const { topics } = await broker.request(apis.Metadata, { topics: [{ name: topic }] });
+    const topicId = topics[0]?.topicId ?? '';
+    let placeholders = 0;
+    let others = 0;
+    let fetchOffset = 0n;
+    for (;;) {
+      const { responses } = await broker.request(apis.Fetch, {
+        maxWaitMs: 0,
+        minBytes: 0,
+        maxBytes: FETCH_BYTES_MAX,
+        topics: [
+          { topicId, partitions: [{ partition, fetchOffset, partitionMaxBytes: FETCH_BYTES_MAX }] },
+        ],
+      });
+      const fetched = responses[0]?.partitions[0];
+      const records = fetched?.records ?? Buffer.alloc(0);
+      for (const batch of completeBatches(records)) {
+        if (batch.includes(MARKER)) placeholders += 1;
+        else others += 1;
+        fetchOffset = lastOffset(batch) + 1n;
+      }
+      if (records.length === 0) return { placeholders, others };
+    }
+  } finally {
+    await broker.close();
+  }
+}
