@@ -98,7 +98,9 @@ async function open(
   const records = new TopicRecordStore(store);
   const coordinator = await openCoordinator(options, clusterId, store, records, log);
   opened.onClose(() => coordinator.close());
-  const topics = await openTopics(options.disklessTopics, { client, records, coordinator, log });
+  const memberId = options.member.id;
+  const known = { client, records, coordinator, memberId, log };
+  const topics = await openTopics(options.disklessTopics, known);
   opened.onClose(() => topics.close());
   const { catalog } = topics;
   const budgets = memoryBudgets(options);

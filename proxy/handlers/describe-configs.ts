@@ -41,69 +41,82 @@ export function describeConfigsHandler(dependencies: DescribeConfigsDependencies
       const body = decodeRequest(DescribeConfigsRequest, request);
       const sent = body.resources.map((asked) => ({ ...asked, resourceName: sentName(asked) }));
       const isOurs = body.resources.some((asked, index) => {
-        const isRenamed = asked.resourceName !== sent[index]?.resourceName;
-        return isRenamed || asked.resourceType === RESOURCE_TYPE.topic;
+        return isTopic(asked) || asked.resourceName !== sent[index]?.resourceName;
       });
       if (!isOurs) return forwardUntouched.handle(request, connection);
-      const includeSynonyms = request.apiVersion >= VERSION_SYNONYMS;
+      const isDiskless = body.resources.some((asked) => {
+        return isTopic(asked) && settingsIn(dependencies, asked.resourceName)?.diskless === true;
+      });
+      const hidesValues = isDiskless && request.apiVersion >= VERSION_SYNONYMS;
+      const includeSynonyms = body.includeSynonyms || hidesValues;
       const upstream = { ...body, resources: sent, includeSynonyms };
       return {
         kind: 'forward',
         frame: changedRequest(DescribeConfigsRequest, request, upstream),
-        reply: async (frame) => rewritten(dependencies, request, body, frame),
+        reply: async (frame) => {
+          const { admin } = dependencies;
+          const defaults = isDiskless ? await admin.defaults() : new Map<string, DefaultConfig>();
+          return rewritten(dependencies, request, { body, defaults }, frame);
+        },
       };
     },
   };
 }
 
-async function rewritten(
-  { admin, catalog }: DescribeConfigsDependencies,
+function isTopic({ resourceType }: { readonly resourceType: number }): boolean {
+  return resourceType === RESOURCE_TYPE.topic;
+}
+
+function settingsIn(
+  { catalog }: DescribeConfigsDependencies,
+  topic: string,
+): TopicSettings | undefined {
+  return settingsOf(catalog.byName(topic)?.record);
+}
+
+/** What the client has asked, and what else its answer needs. */
+interface Asked {
+  readonly body: DescribeConfigsRequest;
+  readonly defaults: ReadonlyMap<string, DefaultConfig>;
+}
+
+function rewritten(
+  dependencies: DescribeConfigsDependencies,
   request: ClientRequest,
-  asked: DescribeConfigsRequest,
+  asked: Asked,
   frame: Buffer,
-): Promise<Reply> {
+): Reply {
   const { header, body } = decodeReply(DescribeConfigsResponse, request, frame);
   const waiting = new Map<string, Resource[]>();
-  for (const resource of asked.resources) {
+  for (const resource of asked.body.resources) {
     const key = resourceKey(resource.resourceType, sentName(resource));
     waiting.set(key, [...(waiting.get(key) ?? []), resource]);
   }
-  const settingsOfTopic = (name: string): TopicSettings | undefined =>
-    settingsOf(catalog.byName(name)?.record);
-  const isDiskless = asked.resources.some(({ resourceType, resourceName }) => {
-    return resourceType === RESOURCE_TYPE.topic && settingsOfTopic(resourceName)?.diskless === true;
-  });
-  const defaults = isDiskless ? await admin.defaults() : new Map<string, DefaultConfig>();
   const results = body.results.map((result) => {
     const resource = waiting.get(resourceKey(result.resourceType, result.resourceName))?.shift();
-    return resource === undefined
-      ? result
-      : seen({ settingsOfTopic, defaults }, asked, resource, result);
+    return resource === undefined ? result : seen(dependencies, asked, resource, result);
   });
   return changedReply(DescribeConfigsResponse, request, header, { ...body, results });
 }
 
-interface Known {
-  readonly settingsOfTopic: (name: string) => TopicSettings | undefined;
-  readonly defaults: ReadonlyMap<string, DefaultConfig>;
-}
-
 /** @returns what the client sees of one resource */
 function seen(
-  { settingsOfTopic, defaults }: Known,
-  { includeSynonyms, includeDocumentation }: DescribeConfigsRequest,
-  { resourceType, resourceName, configurationKeys }: Resource,
+  dependencies: DescribeConfigsDependencies,
+  { body, defaults }: Asked,
+  { resourceName, configurationKeys }: Resource,
   result: Result,
 ): Result {
-  const isTopic = resourceType === RESOURCE_TYPE.topic && result.errorCode === KafkaErrorCode.NONE;
-  const configs = isTopic
+  const isDescribed = isTopic(result) && result.errorCode === KafkaErrorCode.NONE;
+  const configs = isDescribed
     ? overlayDescribed(result.configs, {
-        settings: settingsOfTopic(resourceName),
+        settings: settingsIn(dependencies, resourceName),
         defaults,
         requestedKeys: configurationKeys,
-        includeDocumentation,
+        includeDocumentation: body.includeDocumentation,
       })
     : result.configs;
-  const shown = includeSynonyms ? configs : configs.map((config) => ({ ...config, synonyms: [] }));
+  const shown = body.includeSynonyms
+    ? configs
+    : configs.map((config) => ({ ...config, synonyms: [] }));
   return { ...result, resourceName, configs: shown };
 }

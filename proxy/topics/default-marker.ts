@@ -17,6 +17,7 @@ import { DISKLESS_ENABLE } from './topic-keys.ts';
 
 /** Long enough for whoever has created a topic through another member to record what he said. */
 const SETTLE_MS = 5_000;
+const RANK_MAX = 11;
 const RETRY_MS = 60_000;
 const ATTEMPTS_MAX = 5;
 const LOOK_RETRY_MS = 5_000;
@@ -27,6 +28,8 @@ export interface DefaultMarkerOptions {
   readonly cluster: Pick<ClusterTopics, 'all' | 'held' | 'alter'>;
   readonly register: Pick<TopicRegister, 'lock' | 'read' | 'prepare' | 'write' | 'restore'>;
   readonly disklessTopics: DisklessTopics;
+  /** How many other members come before this one. */
+  readonly rank: () => number;
   /** Is given the topics of the first look. */
   readonly learn: (topics: readonly TopicName[]) => void;
   readonly clock: Pick<Clock, 'after'>;
@@ -67,7 +70,8 @@ export class DefaultMarker {
       log.warn({ topic: topic.name }, 'too many new topics at once: this one stays classic');
       return;
     }
-    this.#schedule(topic, 1, SETTLE_MS);
+    // One member is enough; the next one looks whether it has been done.
+    this.#schedule(topic, 1, SETTLE_MS * (1 + Math.min(this.#options.rank(), RANK_MAX)));
   }
 
   close(): void {
@@ -101,9 +105,10 @@ export class DefaultMarker {
     const { cluster, register } = this.#options;
     const unlock = await register.lock([topic.name]);
     try {
+      // In this order, see `TopicRegister.prepare`.
+      const held = await cluster.held(topic.name);
       const before = await register.read(topic.topicId);
       if (before?.diskless === true || before?.configs[DISKLESS_ENABLE] !== undefined) return false;
-      const held = await cluster.held(topic.name);
       const reset = { name: DISKLESS_ENABLE, configOperation: CONFIG_OP.delete, value: null };
       const plan = planChange({
         topic: topic.name,

@@ -15,6 +15,8 @@ export interface TopicsDependencies {
   readonly client: ClusterClient;
   readonly records: TopicRecordStore;
   readonly coordinator: Coordinator;
+  /** This member's. */
+  readonly memberId: number;
   readonly log: Logger;
 }
 
@@ -27,7 +29,7 @@ export interface Topics {
 /** @param patterns the value of `diskless.topics` */
 export async function openTopics(
   patterns: readonly string[],
-  { client, records, coordinator, log }: TopicsDependencies,
+  { client, records, coordinator, memberId, log }: TopicsDependencies,
 ): Promise<Topics> {
   const clock = systemClock;
   const cluster = new ClusterTopics(client);
@@ -44,6 +46,7 @@ export async function openTopics(
     cluster,
     register,
     disklessTopics,
+    rank: () => coordinator.members().filter((other) => other.memberId < memberId).length,
     learn: (topics) => catalog.learn(topics),
     clock,
     log,

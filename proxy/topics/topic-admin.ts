@@ -97,9 +97,10 @@ export class TopicAdmin {
     try {
       const topic = await this.#find(name);
       if (topic === undefined) return unseen(name);
+      // In this order, see `TopicRegister.prepare`.
+      const held = await cluster.held(name);
       const before = await register.read(topic.topicId);
       if (before === undefined && !hasOwnKey(change)) return { kind: 'untouched' };
-      const held = await cluster.held(name);
       const settings = settingsOf(before);
       // Only a topic about which something was kept falls back to what diskless.topics says.
       const disklessByDefault = settings !== undefined && disklessTopics.matches(name);

@@ -104,10 +104,12 @@ export interface Room {
 /**
  * @param patterns of `diskless.topics`
  * @param prepare called with the broker before anything is asked of it
+ * @param rank how many other members there are with lower ids
  */
 export async function openRoom(
   patterns: readonly string[] = [],
   prepare: (broker: FakeConfigBroker) => void = () => {},
+  rank = 0,
 ): Promise<Room> {
   const broker = new FakeConfigBroker();
   prepare(broker);
@@ -128,6 +130,7 @@ export async function openRoom(
     cluster,
     register,
     disklessTopics,
+    rank: () => rank,
     learn: (topics) => catalog.learn(topics),
     clock,
     log,

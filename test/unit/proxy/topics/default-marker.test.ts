@@ -89,6 +89,29 @@ test('a topic that the proxy may not change stays classic, and is tried again a 
   expect(asked).toBe(7);
 });
 
+test('one member after the other looks whether there is something left to do', async () => {
+  const room = await openRoom(['logs-*'], undefined, 2);
+  appear(room, 'logs-a');
+  await room.clock.pass(2 * SETTLED_MS);
+  expect(room.records.byId.size).toBe(0);
+  await room.clock.pass(SETTLED_MS);
+  expect(room.catalog.byName('logs-a')?.diskless).toBe(true);
+});
+
+test('what another member has saved of the user is not taken from the broker anew', async () => {
+  const room = await openRoom(['logs-*']);
+  const mine = { 'retention.bytes': '5', 'cleanup.policy': 'compact' };
+  const topicId = appear(room, 'logs-a', mine);
+  const held = { explicit: new Map(Object.entries(mine)), defaults: new Map<string, string>() };
+  await room.register.prepare({ name: 'logs-a', topicId }, undefined, held);
+  room.broker.topics
+    .get('logs-a')
+    ?.configs.set('retention.bytes', '-1')
+    .set('cleanup.policy', 'delete');
+  await room.clock.pass(SETTLED_MS);
+  expect(room.records.byId.get(topicId)).toMatchObject({ diskless: true, configs: mine });
+});
+
 test('nothing is marked after closing', async () => {
   const room = await openRoom(['logs-*']);
   appear(room, 'logs-a');
