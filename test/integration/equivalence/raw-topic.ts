@@ -19,7 +19,7 @@ const PARTITION = 0;
 /** From here on Produce and Fetch name topics by id. */
 const VERSION_TOPIC_IDS = 13;
 const FETCH_BYTES_MAX = 50 * 1024 * 1024;
-const LEADER_ATTEMPTS_MAX = 50;
+const LEADER_ATTEMPTS_MAX = 5_000;
 
 type Produced = ProduceResponse['responses'][number]['partitionResponses'][number];
 type Fetched = FetchResponse['responses'][number]['partitions'][number];
