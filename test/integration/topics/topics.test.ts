@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import kafkajs from 'kafkajs';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
 import { kafkaLibs, type KafkaLibs } from '../../../docker/local/kafka-jars.ts';
 import { javaProgram, kafkaTool, type KafkaTool } from '../../../docker/local/kafka-tools.ts';
 import { type Outrigger, startOutrigger } from '../../../docker/local/outrigger.ts';
@@ -206,4 +206,41 @@ test('what was switched is still switched after the member has started again', a
     'cleanup.policy': 'compact',
   });
   expect(await heldByBroker(topic)).toEqual({ ...SAFE, 'retention.ms': '-1' });
+});
+
+test('what one member switches, the others know', async () => {
+  const { bootstrap } = inject('kafka');
+  const { url: redisUrl } = inject('redis');
+  const shared = { kafkaBootstrap: bootstrap, storeUrl: `file://${folder}`, redisUrl };
+  const [one, two] = await Promise.all([
+    startOutrigger({ ...shared, configs: { 'member.id': 1 } }),
+    startOutrigger({ ...shared, configs: { 'member.id': 2 } }),
+  ]);
+  onTestFinished(async () => {
+    await Promise.all([one.stop(), two.stop()]);
+  });
+  const topic = uniqueName('shared');
+  const { TOPIC } = kafkajs.ConfigResourceTypes;
+  const configEntries = [{ name: 'diskless.enable', value: 'true' }];
+  const adminOf = async (bootstrapServer: string): Promise<kafkajs.Admin> => {
+    const client = new kafkajs.Kafka({
+      brokers: [bootstrapServer],
+      logLevel: kafkajs.logLevel.NOTHING,
+    });
+    const admin = client.admin();
+    await admin.connect();
+    onTestFinished(async () => admin.disconnect());
+    return admin;
+  };
+  const [here, there] = await Promise.all([adminOf(one.bootstrap), adminOf(two.bootstrap)]);
+  const seenThere = async (): Promise<string | undefined> => {
+    const resources = [{ type: TOPIC, name: topic, configNames: ['diskless.enable'] }];
+    const answer = await there.describeConfigs({ includeSynonyms: false, resources });
+    return answer.resources[0]?.configEntries[0]?.configValue;
+  };
+  await here.createTopics({ topics: [{ topic, configEntries }] });
+  await expect.poll(seenThere).toBe('true');
+  const off = [{ type: TOPIC, name: topic, configEntries: [] }];
+  await here.alterConfigs({ validateOnly: false, resources: off });
+  await expect.poll(seenThere).toBe('false');
 });
