@@ -1,4 +1,5 @@
 /** What a proxy is told at start; where the values come from is the command's business. */
+import type { RedisEndpoint } from '../coordinator/index.ts';
 import type { Endpoint } from '../kafka/index.ts';
 import type { StoreOptions } from '../storage/index.ts';
 import type { KafkaSecurity } from './cluster/service-client.ts';
@@ -22,7 +23,7 @@ export interface ProxyOptions {
   };
   readonly member: { readonly id: number; readonly rack: string };
   /** Null: a single member that shares nothing. */
-  readonly redis: { readonly url: string; readonly password: string | null } | null;
+  readonly redis: RedisEndpoint | null;
   readonly store: StoreOptions & {
     readonly requestTimeoutMs: number;
     readonly failurePolicy: 'error' | 'passthrough';

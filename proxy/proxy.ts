@@ -197,16 +197,15 @@ async function openStorage(
 }
 
 async function openCoordinator(
-  { redis }: ProxyOptions,
+  { redis: endpoint }: ProxyOptions,
   clusterId: string,
   store: ObjectStore,
   topicSource: TopicRecordStore,
   logger: Logger,
 ): Promise<Coordinator> {
-  if (redis === null) return SoloCoordinator.start(topicSource, logger);
-  const { url, password } = redis;
+  if (endpoint === null) return SoloCoordinator.start(topicSource, logger);
   return RedisCoordinator.start({
-    endpoint: { kind: 'single', url, ...(password === null ? {} : { password }) },
+    endpoint,
     namespace: REDIS_NAMESPACE,
     clusterId,
     topicSource,

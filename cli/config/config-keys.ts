@@ -111,7 +111,19 @@ export const CONFIG_KEYS = {
     default: '',
   }),
   'redis.url': text({
-    doc: 'redis:// or rediss:// URL of the Redis that members and workers share; empty for a single member without workers.',
+    doc: 'redis:// or rediss:// URL of the Redis that members and workers share; empty if it is found by the keys below, or for a single member without workers.',
+    default: '',
+  }),
+  'redis.sentinels': addresses({
+    doc: 'Sentinels to ask for the Redis of redis.sentinel.master, instead of redis.url.',
+    default: '',
+  }),
+  'redis.sentinel.master': text({
+    doc: 'Name under which the sentinels watch the Redis.',
+    default: '',
+  }),
+  'redis.cluster.nodes': addresses({
+    doc: 'Some nodes of a Redis Cluster, instead of redis.url.',
     default: '',
   }),
   'redis.password': secret({ doc: 'Password for Redis, if it is not in the URL.', default: '' }),

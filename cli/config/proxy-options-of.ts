@@ -77,7 +77,13 @@ function securityOf(config: OutriggerConfig): Pick<ProxyOptions['kafka'], 'tls' 
 
 function redisOf(config: OutriggerConfig): ProxyOptions['redis'] {
   const url = config['redis.url'];
-  return url === '' ? null : { url, password: config['redis.password'] || null };
+  const sentinels = config['redis.sentinels'].map(endpointOf);
+  const nodes = config['redis.cluster.nodes'].map(endpointOf);
+  const masterName = config['redis.sentinel.master'];
+  const password = config['redis.password'] || undefined;
+  if (nodes.length > 0) return { kind: 'cluster', nodes, password };
+  if (sentinels.length > 0) return { kind: 'sentinel', sentinels, masterName, password };
+  return url === '' ? null : { kind: 'single', url, password };
 }
 
 function storeOf(config: OutriggerConfig): ProxyOptions['store'] {
