@@ -12,7 +12,7 @@ import {
   type ListOffsetsResponse,
   type ProduceResponse,
 } from '../../../kafka/index.ts';
-import { topicName, type Way } from './ways.ts';
+import { createTopic, endpointOf, type Way } from './ways.ts';
 
 const CLIENT = { clientId: 'raw' };
 const PARTITION = 0;
@@ -66,23 +66,9 @@ export class RawTopic {
     what: string,
     configs: Readonly<Record<string, string>> = {},
   ): Promise<RawTopic> {
-    const name = topicName(way, what);
-    const entries = { ...configs, ...(way.isDiskless ? { 'diskless.enable': 'true' } : {}) };
+    const name = await createTopic(way, what, { configs });
     const bootstrap = await BrokerConnection.open(endpointOf(way.bootstrap), CLIENT);
     try {
-      const { topics } = await bootstrap.request(apis.CreateTopics, {
-        timeoutMs: 10_000,
-        topics: [
-          {
-            name,
-            numPartitions: 1,
-            replicationFactor: 1,
-            assignments: [],
-            configs: Object.entries(entries).map(([key, value]) => ({ name: key, value })),
-          },
-        ],
-      });
-      expectNoError(topics[0]?.errorCode, topics[0]?.errorMessage);
       const { topicId, leader } = await leaderOf(bootstrap, name);
       const connection = await BrokerConnection.open(leader, CLIENT);
       const topic = new RawTopic(name, topicId, leader, connection);
@@ -193,11 +179,6 @@ export class RawTopic {
     const { name, topicId } = this;
     return version >= VERSION_TOPIC_IDS ? { name, topicId } : { name };
   }
-}
-
-export function endpointOf(address: string): Endpoint {
-  const [host = '', port = ''] = address.split(':');
-  return { host, port: Number(port) };
 }
 
 /** Waits until the new topic has a leader. */

@@ -5,6 +5,7 @@
 import { expect, inject } from 'vitest';
 import { runDir } from '../../../docker/local/cache.ts';
 import { type Outrigger, startOutrigger } from '../../../docker/local/outrigger.ts';
+import { apis, BrokerConnection, type Endpoint } from '../../../kafka/index.ts';
 import { brokerIdOf } from '../../../proxy/nodes/node-id.ts';
 import { uniqueName } from '../support/names.ts';
 
@@ -52,6 +53,46 @@ export async function openWays(redisDb: number): Promise<Ways> {
 export function topicName(way: Way, what: string): string {
   const name = uniqueName(`${way.name}-${what}`);
   return way.isDiskless === name.startsWith(DISKLESS_PREFIX) ? name : `${DISKLESS_PREFIX}${name}`;
+}
+
+export interface TopicOptions {
+  readonly partitions?: number;
+  /** Besides what makes it diskless. */
+  readonly configs?: Readonly<Record<string, string>>;
+}
+
+/** @returns the name of a topic that was made for the way, through it */
+export async function createTopic(
+  way: Way,
+  what: string,
+  { partitions = 1, configs = {} }: TopicOptions = {},
+): Promise<string> {
+  const name = topicName(way, what);
+  const entries = { ...configs, ...(way.isDiskless ? { 'diskless.enable': 'true' } : {}) };
+  const connection = await BrokerConnection.open(endpointOf(way.bootstrap), { clientId: 'ways' });
+  try {
+    const { topics } = await connection.request(apis.CreateTopics, {
+      timeoutMs: 10_000,
+      topics: [
+        {
+          name,
+          numPartitions: partitions,
+          replicationFactor: 1,
+          assignments: [],
+          configs: Object.entries(entries).map(([key, value]) => ({ name: key, value })),
+        },
+      ],
+    });
+    expect(topics[0]).toMatchObject({ name, errorCode: 0 });
+    return name;
+  } finally {
+    await connection.close();
+  }
+}
+
+export function endpointOf(address: string): Endpoint {
+  const [host = '', port = ''] = address.split(':');
+  return { host, port: Number(port) };
 }
 
 /**
