@@ -17,15 +17,16 @@ import { proxyError } from '../errors.ts';
 import type { ByteBudget } from '../net/byte-budget.ts';
 import { FrameReader, type Frame } from '../net/frame-reader.ts';
 import { writeFrame } from '../net/write-frame.ts';
+import { endExchange, newExchange, type Exchange } from './exchange.ts';
 import type {
   ConnectionContext,
   Forward,
-  ForwardOutcome,
   Handled,
   Node,
   Reply,
   RequestHandler,
 } from './handler.ts';
+import { StallCounter } from './stall-counter.ts';
 
 /** Beyond this many unanswered requests the client is not read: librdkafka would send a million. */
 const REQUESTS_IN_FLIGHT_MAX = 128;
@@ -46,23 +47,12 @@ export interface ClientConnectionOptions {
   readonly onClosed: () => void;
 }
 
-/** One request on its way through: `handled` is null until its handler has decided. */
-interface Exchange {
-  correlationId: number;
-  reservedBytes: number;
-  handled: Handled | null;
-  forwarded: boolean;
-  /** Whether the handler was told how its request ended. */
-  ended: boolean;
-  /** Undefined until the answer is known; null when the client gets none. */
-  reply: Reply | null | undefined;
-}
-
 export class ClientConnection {
   readonly #options: ClientConnectionOptions;
   readonly #context: ConnectionContext;
   readonly #requests: FrameReader;
   readonly #replies: FrameReader;
+  readonly #stalls = new StallCounter();
   readonly #toForward: Exchange[] = [];
   readonly #awaitingBroker: Exchange[] = [];
   readonly #toAnswer: Exchange[] = [];
@@ -117,6 +107,17 @@ export class ClientConnection {
     this.#closeWhenFinished();
   }
 
+  /**
+   * To be called in an interval.
+   * @returns how many calls in a row have found memory held for a client that neither sends the
+   *   rest of a request nor takes what it is sent
+   */
+  checkStall(): number {
+    return this.#stalls.check(
+      this.#requests.awaitsBytes || this.#options.client.writableLength > 0,
+    );
+  }
+
   /** Ends both sides at once; what was forwarded and not answered counts as lost. */
   destroy(): void {
     if (!this.#closed) {
@@ -128,14 +129,8 @@ export class ClientConnection {
   }
 
   #onRequest(frame: Frame): void {
-    const exchange: Exchange = {
-      correlationId: 0,
-      reservedBytes: frame.reservedBytes,
-      handled: null,
-      forwarded: false,
-      ended: false,
-      reply: undefined,
-    };
+    this.#stalls.progress();
+    const exchange = newExchange(frame.reservedBytes);
     try {
       const request = { ...parseRequestHeader(frame.bytes), frame: frame.bytes };
       const handler = this.#options.handlerOf(request.apiKey);
@@ -185,7 +180,7 @@ export class ClientConnection {
     exchange.forwarded = true;
     writeFrame(this.#options.upstream, forward.frame, () => this.#release(exchange));
     if (forward.reply === 'none') {
-      end(exchange, 'answered');
+      endExchange(exchange, 'answered');
       // Only now: the last answer of a connection that is to be closed ends the upstream side.
       this.#answer(exchange, null);
     } else {
@@ -205,7 +200,7 @@ export class ClientConnection {
     this.#awaitingBroker.shift();
     const forward = exchange.handled;
     if (forward?.kind !== 'forward') throw new TypeError('only a forwarded request is awaited');
-    end(exchange, 'answered');
+    endExchange(exchange, 'answered');
     if (typeof forward.reply !== 'function') {
       this.#answer(exchange, { chunks: [frame.bytes], release });
       return;
@@ -266,8 +261,12 @@ export class ClientConnection {
   }
 
   #send(reply: Reply): void {
-    if (this.#clientGone) reply.release?.();
-    else writeFrame(this.#options.client, reply.chunks, () => reply.release?.());
+    const onWritten = (): void => {
+      this.#stalls.progress();
+      reply.release?.();
+    };
+    if (this.#clientGone) onWritten();
+    else writeFrame(this.#options.client, reply.chunks, onWritten);
   }
 
   #updateReading(): void {
@@ -355,19 +354,13 @@ export class ClientConnection {
     const { handled } = exchange;
     if (handled === null) return; // its handler is still at work, and ends here when it is done
     if (!exchange.forwarded) this.#release(exchange);
-    end(exchange, exchange.forwarded ? 'lost' : 'unsent');
+    endExchange(exchange, exchange.forwarded ? 'lost' : 'unsent');
   }
 
   #release(exchange: Exchange): void {
     this.#options.requestBudget.release(exchange.reservedBytes);
     exchange.reservedBytes = 0;
   }
-}
-
-function end(exchange: Exchange, outcome: ForwardOutcome): void {
-  if (exchange.ended || exchange.handled?.kind !== 'forward') return;
-  exchange.ended = true;
-  exchange.handled.ended?.(outcome);
 }
 
 /** @returns the correlation id of an answer, or undefined if it is too short to have one */

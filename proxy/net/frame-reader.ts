@@ -48,9 +48,9 @@ export class FrameReader {
     options.socket.on('data', (chunk: Buffer) => this.#read(chunk));
   }
 
-  /** True from the first byte of a frame to its last: what a read deadline looks at. */
-  get insideFrame(): boolean {
-    return this.#frame !== null || this.#prefixBytes > 0;
+  /** Whether memory is held for a frame whose other bytes the peer has yet to send. */
+  get awaitsBytes(): boolean {
+    return this.#frame !== null && !this.#paused;
   }
 
   /** No frame is delivered until `resume`. */

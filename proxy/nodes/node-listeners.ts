@@ -12,12 +12,16 @@ import type { MemberNode } from '../../coordinator/index.ts';
 import { ClientConnection, type ClientConnectionOptions } from '../connection/client-connection.ts';
 import type { Node } from '../connection/handler.ts';
 import { proxyError } from '../errors.ts';
+import type { ByteBudget } from '../net/byte-budget.ts';
 import type { ServerTls } from '../net/tls.ts';
 import { NodePorts, type PortRange } from './node-ports.ts';
 import type { UpstreamDialer } from './upstream-dialer.ts';
 
 /** How long a silent connection lasts until the kernel asks whether the client is still there. */
 const KEEP_ALIVE_MS = 60_000;
+/** Clients that hold memory without progress for so many checks give way when others need it. */
+const STALL_CHECK_MS = 5_000;
+const STALLED_CHECKS_MAX = 6;
 /** What accepted sockets are like: half-open, because what a client sent before it left counts. */
 const SOCKETS = {
   allowHalfOpen: true,
@@ -40,6 +44,8 @@ export interface NodeListenersOptions {
     ClientConnectionOptions,
     'handlerOf' | 'requestBudget' | 'replyBudget' | 'frameBytesMax' | 'lingerMs'
   >;
+  /** Other memory that clients may have to wait for while one of them does not take its answers. */
+  readonly otherBudgets?: readonly ByteBudget[];
   readonly log: Logger;
 }
 
@@ -55,9 +61,11 @@ export class NodeListeners {
   #refusing = false;
   #draining = false;
   #onEmpty: () => void = () => {};
+  readonly #stallTimer: NodeJS.Timeout;
 
   constructor(options: NodeListenersOptions) {
     this.#options = options;
+    this.#stallTimer = setInterval(() => this.#dropStalled(), STALL_CHECK_MS).unref();
     this.#ports = new NodePorts(options.nodePorts);
   }
 
@@ -99,6 +107,7 @@ export class NodeListeners {
     this.#draining = true;
     await this.#opening;
     this.#options.tls?.close();
+    clearInterval(this.#stallTimer);
     for (const server of this.#servers) server.close();
     for (const socket of this.#dialing) socket.destroy();
     const empty = new Promise<void>((resolve) => {
@@ -203,6 +212,21 @@ export class NodeListeners {
     }
     this.#refusing = full;
     return full;
+  }
+
+  /**
+   * A consumer may well take nothing for minutes, and a client may send half a request: both hold
+   * memory that all share, so they are left alone only as long as nobody waits for it.
+   */
+  #dropStalled(): void {
+    const { connection, otherBudgets = [], log } = this.#options;
+    const budgets = [connection.requestBudget, connection.replyBudget, ...otherBudgets];
+    const contended = budgets.some((budget) => budget.waiting > 0);
+    for (const client of this.#connections) {
+      if (client.checkStall() < STALLED_CHECKS_MAX || !contended) continue;
+      log.warn('a client that takes or sends nothing is dropped: others wait for the memory');
+      client.destroy();
+    }
   }
 
   #onClosed(connection: ClientConnection): void {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type Server, type Socket, connect, createServer } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { freePort, freePortRange } from '../../../../docker/local/ports.ts';
 import type { Broker } from '../../../../kafka/index.ts';
 import { forwardUntouched } from '../../../../proxy/connection/handler.ts';
@@ -18,6 +18,7 @@ const MIB = 1024 * 1024;
 const cleanUps: (() => unknown)[] = [];
 
 afterEach(async () => {
+  vi.useRealTimers();
   for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp();
 });
 
@@ -203,6 +204,59 @@ test('what does not finish within the deadline of a drain is dropped', async () 
   await broker.accepted();
   await listeners.drain(1);
   await client.closed;
+});
+
+test('a client that takes nothing gives way once others wait for the memory', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  const broker = await fakeBroker(1);
+  const replyBudget = new ByteBudget(8 * MIB);
+  const listeners = await listenersFor([broker], {
+    connection: {
+      handlerOf: () => forwardUntouched,
+      requestBudget: new ByteBudget(MIB),
+      replyBudget,
+      frameBytesMax: 16 * MIB,
+      lingerMs: 30_000,
+    },
+  });
+  const port = bootstrapPorts.get(listeners);
+  const slow = clientOf(port);
+  slow.socket.pause();
+  slow.send(requestFrame(1));
+  const upstream = await broker.accepted();
+  await upstream.frame();
+  // More than the kernel takes, and all of the budget.
+  upstream.send(replyFrame(1, 16 * MIB - 4));
+  await expect.poll(() => replyBudget.bytesHeld).toBe(16 * MIB);
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect(listeners.connectionCount).toBe(1);
+
+  const other = clientOf(port);
+  other.send(requestFrame(2));
+  const otherUpstream = await broker.accepted();
+  await otherUpstream.frame();
+  otherUpstream.send(replyFrame(2, MIB));
+  await expect.poll(() => replyBudget.waiting).toBe(1);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(await other.frame()).toEqual(replyFrame(2, MIB));
+  await expect.poll(() => listeners.connectionCount).toBe(1);
+});
+
+test('half a request is waited for until others need its memory', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  const broker = await fakeBroker(1);
+  const listeners = await listenersFor([broker]);
+  const port = bootstrapPorts.get(listeners);
+  const slow = clientOf(port);
+  slow.socket.write(Buffer.from([0, 0x0f, 0xff, 0xff, 0]));
+  await broker.accepted();
+  await vi.advanceTimersByTimeAsync(120_000);
+  const other = clientOf(port);
+  other.send(requestFrame(2, 100_000));
+  const upstream = await broker.accepted();
+  await vi.advanceTimersByTimeAsync(5_000);
+  await slow.closed;
+  expect(await upstream.frame()).toEqual(requestFrame(2, 100_000));
 });
 
 test('files that hold no certificate are refused at start by name', async () => {
