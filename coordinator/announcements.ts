@@ -3,8 +3,8 @@
  * when it is settled, in this order; in between its record is kept, because a Redis that forgot it
  * must be told again before it can count the settlement. Of a topic only the latest state waits.
  *
- * Whatever is dropped is in the bucket all the same: a file then counts as never settled, and topics
- * are copied from the bucket again. This module only remembers; `announcer.ts` sends.
+ * Whatever is dropped is in the bucket all the same: a file then counts as never settled, and
+ * topics are copied from the bucket again. This module only remembers; `announcer.ts` sends.
  */
 import type { Logger } from 'pino';
 import type { TopicRecord } from '../storage/index.ts';
@@ -146,7 +146,9 @@ export class Announcements {
     this.#unsettled.clear();
   }
 
-  /** @returns whether topics were dropped since the last call: they must be copied from the bucket */
+  /**
+   * @returns whether topics were dropped since the last call: they must be copied from the bucket
+   */
   takeTopicsDropped(): boolean {
     const dropped = this.#topicsWereDropped;
     this.#topicsWereDropped = false;

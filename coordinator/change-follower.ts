@@ -1,7 +1,7 @@
 /**
- * Follows the change stream on a connection of its own, and keeps the local view up to date. What it
- * may have missed it makes up for by reading everything again: after a new connection, a gap in the
- * numbers of the changes, or another replication id of Redis.
+ * Follows the change stream on a connection of its own, and keeps the local view up to date. What
+ * it may have missed it makes up for by reading everything again: after a new connection, a gap in
+ * the numbers of the changes, or another replication id of Redis.
  */
 import type { Logger } from 'pino';
 import { parseTopicRecord, type TopicRecord } from '../storage/index.ts';

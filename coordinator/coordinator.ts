@@ -3,9 +3,10 @@
  * which files exist, and what just changed. Two implementations keep the promises below:
  * `RedisCoordinator`, and `SoloCoordinator` for a lone member without Redis.
  *
- * No call delays or fails a produce or a tail read. What is announced goes into a bounded buffer and
- * is sent when Redis answers; what is asked is answered from memory, last known first. Nothing here
- * is the only place of a fact: the log says what was produced and the bucket what became of it.
+ * No call delays or fails a produce or a tail read. What is announced goes into a bounded buffer
+ * and is sent when Redis answers; what is asked is answered from memory, last known first. Nothing
+ * here is the only place of a fact: the log says what was produced and the bucket what became of
+ * it.
  */
 import type { TopicRecord } from '../storage/index.ts';
 
@@ -64,7 +65,9 @@ export interface FileAnnouncement {
 /** What other members learn of a new file: enough to fetch it before a consumer asks. */
 export type FileHint = Pick<FileAnnouncement, 'fileId' | 'bytes' | 'memberId' | 'rack'>;
 
-/** Events are hints to look again. One may be repeated; after a gap there is `refreshed` instead. */
+/**
+ * Events are hints to look again. One may be repeated; after a gap there is `refreshed` instead.
+ */
 export type CoordinatorEvent =
   /** Someone came, left, expired or changed its record: see `members()`. */
   | { readonly kind: 'members-changed' }
@@ -74,7 +77,9 @@ export type CoordinatorEvent =
   | { readonly kind: 'file-announced'; readonly file: FileHint }
   /** Events may have been missed: read `members()` and `topics()` again. */
   | { readonly kind: 'refreshed' }
-  /** Another live process took this member's id while Redis was away. This one must stop serving. */
+  /**
+   * Another live process took this member's id while Redis was away. This one must stop serving.
+   */
   | { readonly kind: 'member-conflict'; readonly other: MemberRecord };
 
 /** A listener must not throw; what it throws all the same is logged. */

@@ -1,4 +1,6 @@
-/** The codes of every error that the coordinator raises on purpose; `docs/errors.md` explains each. */
+/**
+ * The codes of every error that the coordinator raises on purpose; `docs/errors.md` explains each.
+ */
 import { OutriggerError, type ErrorContext } from '../kafka/index.ts';
 
 export const COORDINATOR_ERROR_CODES = [

@@ -2,8 +2,9 @@
  * Keeps this process a member: a heartbeat with the whole record, so that a Redis that forgot it is
  * told again, on a connection of its own, so that it does not wait behind data.
  *
- * A member id is held by the first that comes. A process that finds another one under its id listens
- * for that one's heartbeats: if they go on it gives way, if not it takes over when they expire.
+ * A member id is held by the first that comes. A process that finds another one under its id
+ * listens for that one's heartbeats: if they go on it gives way, if not it takes over when they
+ * expire.
  */
 import type { Logger } from 'pino';
 import type { JoinOutcome, MemberRecord } from './coordinator.ts';

@@ -1,7 +1,7 @@
 /**
- * The names of all keys. Those of one Kafka cluster share a hash tag with the cluster's id in it: on
- * a Redis Cluster they are in one slot, as scripts need, and data of another cluster, say in a Redis
- * restored from the wrong snapshot, is never read as this one's.
+ * The names of all keys. Those of one Kafka cluster share a hash tag with the cluster's id in it:
+ * on a Redis Cluster they are in one slot, as scripts need, and data of another cluster, say in a
+ * Redis restored from the wrong snapshot, is never read as this one's.
  */
 
 /** Keys that scripts and readers use; each is explained in the scripts. */

@@ -1,7 +1,7 @@
 /**
  * What this process knows of members and topics, whether it heard it from Redis, from the bucket or
- * from itself, and who wants to hear of changes. It answers from memory and never asks anyone, so it
- * keeps its last knowledge when Redis is lost.
+ * from itself, and who wants to hear of changes. It answers from memory and never asks anyone, so
+ * it keeps its last knowledge when Redis is lost.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';

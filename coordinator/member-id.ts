@@ -1,4 +1,6 @@
-/** The bounds of a member id. They come from Kafka's int32 node ids, see `proxy/nodes/node-id.ts`. */
+/**
+ * The bounds of a member id. They come from Kafka's int32 node ids, see `proxy/nodes/node-id.ts`.
+ */
 import { coordinatorError } from './errors.ts';
 
 /** Keeps diskless node ids, and the 2^31-1 minus id that Java clients form, within int32. */

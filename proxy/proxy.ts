@@ -70,7 +70,8 @@ class Opened {
 }
 
 /**
- * @throws an error with code that says what is wrong with the cluster, bucket, Redis, files or ports
+ * @throws an error with code that says what is wrong with the cluster, bucket, Redis, files or
+ *   ports
  */
 export async function startProxy(
   options: ProxyOptions,

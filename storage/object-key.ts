@@ -7,7 +7,9 @@ import { storageError } from './errors.ts';
 /** S3 allows 1,024 bytes including the store's prefix. */
 export const KEY_BYTES_MAX = 900;
 
-/** The longest file name of the common filesystems; gateways that keep keys as paths have it too. */
+/**
+ * The longest file name of the common filesystems; gateways that keep keys as paths have it too.
+ */
 export const KEY_SEGMENT_BYTES_MAX = 255;
 
 /** ASCII only, so that the order of strings is the order of bytes. */

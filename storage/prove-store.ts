@@ -12,7 +12,8 @@ const KEY_RANDOM_BYTES = 16;
 
 /**
  * @param random that many random bytes
- * @throws `STORAGE_CONDITIONAL_WRITES_UNSUPPORTED`, `STORAGE_INCONSISTENT`, or what the store throws
+ * @throws `STORAGE_CONDITIONAL_WRITES_UNSUPPORTED`, `STORAGE_INCONSISTENT`, or what the store
+ *   throws
  */
 export async function proveStore(
   store: ObjectStore,

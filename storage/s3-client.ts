@@ -54,7 +54,8 @@ export function createS3Client(options: S3StoreOptions, logger: Logger): S3Clien
     responseChecksumValidation: 'WHEN_REQUIRED',
     // It would cost a round trip per put and, in this SDK, a connection of its own.
     expectContinueHeader: false,
-    // The timeout of a request is the caller's signal: the handler's own would end with the headers.
+    // The timeout of a request is the caller's signal: the handler's own would end with the
+    // headers.
     requestHandler: new NodeHttpHandler({
       httpAgent: new HttpAgent(agentOptions),
       httpsAgent: new HttpsAgent(agentOptions),

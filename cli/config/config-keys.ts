@@ -1,6 +1,6 @@
 /**
- * Every configuration key of Outrigger, in the order of `docs/config.md`. Names follow Kafka's where
- * Kafka has the thing, and DESIGN's words where it does not.
+ * Every configuration key of Outrigger, in the order of `docs/config.md`. Names follow Kafka's
+ * where Kafka has the thing, and DESIGN's words where it does not.
  */
 import {
   addresses,

@@ -1,4 +1,7 @@
-/** Where Redis is, and clients for it that try once, queue nothing and never reconnect by themselves. */
+/**
+ * Where Redis is, and clients for it that try once, queue nothing and never reconnect by
+ * themselves.
+ */
 import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis } from 'ioredis';
 

@@ -1,6 +1,6 @@
 /**
- * Whether Redis can be used, as its users together see it. Several connections fail when Redis does;
- * the log has one line when the first one fails and one when all are well again.
+ * Whether Redis can be used, as its users together see it. Several connections fail when Redis
+ * does; the log has one line when the first one fails and one when all are well again.
  */
 import type { Logger } from 'pino';
 import { OutriggerError } from '../../kafka/index.ts';

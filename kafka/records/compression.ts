@@ -1,7 +1,7 @@
 /**
- * Kafka's compression codecs over whole bodies. What comes in was written by strangers: nothing here
- * takes memory or time beyond named bounds, and bytes that do not decode are an outcome, not an
- * error. LZ4 and Snappy are in their own files, because Kafka frames them in its own ways.
+ * Kafka's compression codecs over whole bodies. What comes in was written by strangers: nothing
+ * here takes memory or time beyond named bounds, and bytes that do not decode are an outcome, not
+ * an error. LZ4 and Snappy are in their own files, because Kafka frames them in its own ways.
  */
 
 import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
@@ -53,7 +53,8 @@ export function decompress(codec: number, body: Buffer, bytesMax: number): Decom
 }
 
 /**
- * Decodes only the first block of a body (of gzip, its first bytes): enough for a short first record.
+ * Decodes only the first block of a body (of gzip, its first bytes): enough for a short first
+ * record.
  *
  * @param codec number from the batch's attributes
  * @param body the batch's bytes after its header

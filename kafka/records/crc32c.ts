@@ -1,6 +1,6 @@
 /**
- * CRC-32C (Castagnoli), the checksum of record batches, of our files and of S3. Incremental, so that
- * bytes that lie in several chunks are never joined to be summed. Promises no copies.
+ * CRC-32C (Castagnoli), the checksum of record batches, of our files and of S3. Incremental, so
+ * that bytes that lie in several chunks are never joined to be summed. Promises no copies.
  */
 
 import { crc32c as nativeCrc32c } from '@node-rs/crc32';

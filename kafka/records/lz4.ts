@@ -73,7 +73,10 @@ export function compressLz4(body: Buffer): Buffer {
   return compressFrameSync(body);
 }
 
-/** magic · FLG · BD · [content size] · header checksum, as `Lz4BlockInputStream.readHeader` takes it. */
+/**
+ * magic · FLG · BD · [content size] · header checksum, as `Lz4BlockInputStream.readHeader` takes
+ * it.
+ */
 function readFrameHeader(body: Buffer): FrameHeader | undefined {
   if (body.length < 7 || body.readUInt32LE(0) !== FRAME_MAGIC) return undefined;
   const flags = body.readUInt8(4);

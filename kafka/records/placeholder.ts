@@ -176,7 +176,10 @@ function firstKey(buf: Buffer, at: number, codec: number, deep: boolean): Buffer
   return prefix.kind === 'body' ? markedKey(prefix.body, 0, prefix.body.length) : undefined;
 }
 
-/** What `count` hollow records may take in the worst codec, whose frames grow what they cannot shrink. */
+/**
+ * What `count` hollow records may take in the worst codec, whose frames grow what they cannot
+ * shrink.
+ */
 function hollowBatchBytesMax(count: number): number {
   return 512 + 16 * count;
 }

@@ -1,7 +1,8 @@
 /**
- * The pointer that a placeholder carries as its first record's key (DESIGN §5): where the real batch
- * is, what it must look like, and a tag that proves that one of us wrote it, for this partition of
- * this topic. Owns the pointer's 37 bytes and the keys of the tags; knows nothing of batches.
+ * The pointer that a placeholder carries as its first record's key (DESIGN §5): where the real
+ * batch is, what it must look like, and a tag that proves that one of us wrote it, for this
+ * partition of this topic. Owns the pointer's 37 bytes and the keys of the tags; knows nothing of
+ * batches.
  */
 
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';

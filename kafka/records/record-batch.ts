@@ -1,9 +1,9 @@
 /**
  * The layout of Kafka's v2 record batch (KIP-98; `DefaultRecordBatch`) as plain functions over the
  * bytes: nothing is copied and nothing is allocated, because they run on every batch that passes.
- * Every function takes the buffer and where the batch begins in it. Only `batchMagic`, `batchBytes`,
- * `completeBatchBytes` and `lastOffset` may be asked of the older formats, which share just the
- * first bytes of the header.
+ * Every function takes the buffer and where the batch begins in it. Only `batchMagic`,
+ * `batchBytes`, `completeBatchBytes` and `lastOffset` may be asked of the older formats, which
+ * share just the first bytes of the header.
  */
 
 import { crc32c } from './crc32c.ts';
@@ -58,13 +58,15 @@ export function batchBytes(buf: Buffer, at = 0): number {
 }
 
 /**
- * Steps through a records field: `for (let at = 0; (size = completeBatchBytes(buf, at)) > 0; at += size)`.
+ * Steps through a records field: `for (let at = 0; (size = completeBatchBytes(buf, at)) > 0; at +=
+ * size)`.
  *
  * @param buf a records field, of any message format
  * @param at where a batch begins
  * @returns the batch's bytes, or 0 if no more than a partial batch (or nothing) is left, as at the
  *   end of a Fetch response
- * @throws KAFKA_BATCH_CORRUPT if the bytes cannot be a batch (as `ByteBufferLogInputStream` refuses)
+ * @throws KAFKA_BATCH_CORRUPT if the bytes cannot be a batch (as `ByteBufferLogInputStream`
+ *   refuses)
  */
 export function completeBatchBytes(buf: Buffer, at: number): number {
   if (buf.length - at <= BATCH_FIELD.magic) return 0;
@@ -94,7 +96,9 @@ export function* completeBatches(records: Buffer): Generator<Buffer> {
   }
 }
 
-/** @returns the offset of the first record; of a v0 or v1 wrapper message, that of its last record */
+/**
+ * @returns the offset of the first record; of a v0 or v1 wrapper message, that of its last record
+ */
 export function baseOffset(buf: Buffer, at = 0): bigint {
   return buf.readBigInt64BE(at + BATCH_FIELD.baseOffset);
 }

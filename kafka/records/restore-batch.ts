@@ -78,7 +78,10 @@ function patchTimestamps(header: Buffer, placeholder: Buffer): boolean {
   return true;
 }
 
-/** Compaction takes records out of a placeholder and lowers its `maxTimestamp`, but not the real one's. */
+/**
+ * Compaction takes records out of a placeholder and lowers its `maxTimestamp`, but not the real
+ * one's.
+ */
 function isComplete(placeholder: Buffer): boolean {
   return recordCount(placeholder) === lastOffsetDelta(placeholder) + 1;
 }

@@ -3,10 +3,10 @@
  * `ProduceRequest.validateRecords`, `UnifiedLog.analyzeAndValidateRecords` and `LogValidator`, in
  * their order. One pass, nothing allocated per record.
  *
- * Three outcomes: `valid` may become a placeholder, `invalid` is what Kafka refuses, and `unchecked`
- * is a batch that is not refused here but must go to the broker as it is, either because it cannot be
- * judged within bounds, or because the broker would store something other than what came in, which a
- * placeholder could not tell.
+ * Three outcomes: `valid` may become a placeholder, `invalid` is what Kafka refuses, and
+ * `unchecked` is a batch that is not refused here but must go to the broker as it is, either
+ * because it cannot be judged within bounds, or because the broker would store something other than
+ * what came in, which a placeholder could not tell.
  */
 
 import { KafkaErrorCode } from '../error-codes.ts';
@@ -166,7 +166,9 @@ function checkHeader(batch: Buffer, rules: ValidationRules): InvalidBatch | unde
   return undefined;
 }
 
-/** @throws KAFKA_BATCH_CORRUPT if the body is not exactly as many good records as the header says */
+/**
+ * @throws KAFKA_BATCH_CORRUPT if the body is not exactly as many good records as the header says
+ */
 function checkRecords(batch: Buffer, body: Buffer, rules: ValidationRules): Validation {
   const count = recordCount(batch);
   const range = timestampRange(baseTimestamp(batch), rules);

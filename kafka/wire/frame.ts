@@ -1,7 +1,7 @@
 /**
  * What stands around a message: the four bytes of length, and the request and response headers. It
- * promises the right header version for every API of Kafka 3.7 to 4.3, also for those whose messages
- * this package does not know.
+ * promises the right header version for every API of Kafka 3.7 to 4.3, also for those whose
+ * messages this package does not know.
  */
 
 import { ApiKey, isFlexible } from '../api-keys.ts';

@@ -1,7 +1,7 @@
 /**
- * What the proxy knows of the brokers: which are alive, where, and which is the controller. Asks the
- * cluster at start, in an interval, and when a passing answer shows that something changed. Promises
- * that a look at it never waits; it may be as old as the interval.
+ * What the proxy knows of the brokers: which are alive, where, and which is the controller. Asks
+ * the cluster at start, in an interval, and when a passing answer shows that something changed.
+ * Promises that a look at it never waits; it may be as old as the interval.
  */
 import type { Logger } from 'pino';
 import { hasCode, type Broker, type ClusterMetadata, type Endpoint } from '../../kafka/index.ts';

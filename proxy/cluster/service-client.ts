@@ -1,6 +1,6 @@
 /**
- * The proxy's own way to the cluster: its principal and its TLS, from typed options. What clients do
- * never travels on these connections, and no client's rights are widened by them.
+ * The proxy's own way to the cluster: its principal and its TLS, from typed options. What clients
+ * do never travels on these connections, and no client's rights are widened by them.
  */
 import { readFile } from 'node:fs/promises';
 import {

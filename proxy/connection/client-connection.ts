@@ -5,9 +5,9 @@
  *
  * Bounded in every direction: requests in flight by number, frames by the budgets; a side that does
  * not read stops the reading of the other. A client that goes away leaves what it had already sent
- * to be finished; a broker that goes away takes the client connection with it, once the answers that
- * it gave have been sent. Both sides are closed by FIN and read until the peer has closed too: a
- * socket that is dropped with unread bytes resets the connection, and the peer may lose the last
+ * to be finished; a broker that goes away takes the client connection with it, once the answers
+ * that it gave have been sent. Both sides are closed by FIN and read until the peer has closed too:
+ * a socket that is dropped with unread bytes resets the connection, and the peer may lose the last
  * bytes sent to it.
  */
 import type { Socket } from 'node:net';

@@ -1,7 +1,7 @@
 /**
  * The contract between a client connection and the handlers of single APIs. A handler looks at one
- * request and says what the broker gets and what becomes of the broker's answer. Order, correlation,
- * back-pressure and closing are the connection's business, not the handler's.
+ * request and says what the broker gets and what becomes of the broker's answer. Order,
+ * correlation, back-pressure and closing are the connection's business, not the handler's.
  */
 import type { Logger } from 'pino';
 
@@ -66,8 +66,8 @@ export type Handled = Forward | Answer;
 
 export interface RequestHandler {
   /**
-   * Called for each request in order of arrival. A promise delays the forwarding of this request and
-   * of the later ones on its connection, but not their handling. A throw closes the connection.
+   * Called for each request in order of arrival. A promise delays the forwarding of this request
+   * and of the later ones on its connection, but not their handling. A throw closes the connection.
    */
   handle(request: ClientRequest, connection: ConnectionContext): Handled | Promise<Handled>;
 }

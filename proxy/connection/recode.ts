@@ -1,4 +1,6 @@
-/** Frames for handlers that change a message: the header stays as it came, the body is encoded anew. */
+/**
+ * Frames for handlers that change a message: the header stays as it came, the body is encoded anew.
+ */
 import { parseResponseHeader, responseHeader, type Message } from '../../kafka/index.ts';
 import type { Chunks, ClientRequest, Reply } from './handler.ts';
 
@@ -8,8 +10,8 @@ export function decodeRequest<Value>(message: Message<Value>, request: ClientReq
 }
 
 /**
- * @returns the request without its body, in memory of its own: what is kept until the broker answers
- *   must not hold on to bytes that count as free once they are forwarded
+ * @returns the request without its body, in memory of its own: what is kept until the broker
+ *   answers must not hold on to bytes that count as free once they are forwarded
  */
 export function headOf(request: ClientRequest): ClientRequest {
   return { ...request, frame: Buffer.from(request.frame.subarray(0, request.bodyOffset)) };

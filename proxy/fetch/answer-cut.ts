@@ -1,9 +1,11 @@
-/** Applies a consumer's limits to real bytes, at batch boundaries, as a broker does (KIP-74). Pure. */
+/**
+ * Applies a consumer's limits to real bytes, at batch boundaries, as a broker does (KIP-74). Pure.
+ */
 
 /**
  * Goes through the partitions of an answer in order, and through the batches of each. The first
- * batch of the first partition that has any is sent whatever its size, so that a consumer never gets
- * stuck; every other batch only if it fits both limits.
+ * batch of the first partition that has any is sent whatever its size, so that a consumer never
+ * gets stuck; every other batch only if it fits both limits.
  */
 export class AnswerCut {
   #left: number;

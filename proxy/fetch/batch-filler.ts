@@ -5,6 +5,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KafkaErrorCode, OutriggerError, restoreBatch } from '../../kafka/index.ts';
+import type { UnknownPointer } from '../../kafka/index.ts';
 import type { Logger } from 'pino';
 import type { Reply } from '../connection/handler.ts';
 import { proxyError } from '../errors.ts';
@@ -28,7 +29,9 @@ export interface FilledReply {
   readonly failed: boolean;
 }
 
-/** A batch of the log, and what is sent for it: bytes, why there are none, or either of them later. */
+/**
+ * A batch of the log, and what is sent for it: bytes, why there are none, or either of them later.
+ */
 interface Sought {
   readonly batch: LogBatch;
   readonly real: Buffer | Error | Promise<Buffer | Error>;
@@ -40,6 +43,8 @@ export class BatchFiller {
   readonly #log: Logger;
   /** What could not be fetched because the store could not be asked, until something could. */
   #unreachable: BatchRequest | null = null;
+  /** Versions and keys are bytes, so there are at most 512 of them. */
+  readonly #alarmed = new Set<string>();
 
   /** @param budget bounds the real bytes in answers that are not sent yet */
   constructor(resolver: BatchResolver, budget: ByteBudget, log: Logger) {
@@ -129,17 +134,21 @@ export class BatchFiller {
   }
 
   #seek({ bytes, wanted, unknown }: LogBatch): Sought['real'] {
-    if (unknown !== null) {
-      const message = 'ALARM: a placeholder of an unknown version, key or topic cannot be served';
-      return proxyError('PROXY_PLACEHOLDER_UNKNOWN', message, {
-        retriable: true,
-        details: { ...unknown },
-      });
-    }
+    if (unknown !== null) return this.#alarm(unknown);
     if (wanted === null) return bytes;
     const real = this.#resolver.peek(wanted);
     if (real !== undefined) return real;
     return this.#resolve(wanted);
+  }
+
+  /** One alarm for each version and key; it goes on failing until an operator has seen to it. */
+  #alarm({ kind: _, ...details }: UnknownPointer): Error {
+    const message = 'a placeholder of an unknown version, key or topic cannot be served';
+    const error = proxyError('PROXY_PLACEHOLDER_UNKNOWN', message, { retriable: true, details });
+    const name = JSON.stringify(details);
+    if (!this.#alarmed.has(name)) this.#log.fatal({ err: error }, `ALARM: ${message}`);
+    this.#alarmed.add(name);
+    return error;
   }
 
   /** Never rejects: several of these run before the first is awaited. */

@@ -4,11 +4,11 @@
  * another member may have marked one a moment ago; an answer without placeholders is passed on as
  * the bytes that it came in.
  *
- * Requests that name a topic that is or was marked go upstream without a fetch session (KIP-227), so
- * that limits and order can be chosen anew each time. The client is told so and sends full requests.
- * What came back empty although there was more to read is asked for first the next time: in a log
- * that mixes placeholders and real batches a scaled limit may be smaller than the next batch, and
- * only the first partition of a request may exceed its limit.
+ * Requests that name a topic that is or was marked go upstream without a fetch session (KIP-227),
+ * so that limits and order can be chosen anew each time. The client is told so and sends full
+ * requests. What came back empty although there was more to read is asked for first the next time:
+ * in a log that mixes placeholders and real batches a scaled limit may be smaller than the next
+ * batch, and only the first partition of a request may exceed its limit.
  */
 import { FetchRequest, FetchResponse, KafkaErrorCode } from '../../kafka/index.ts';
 import type {

@@ -1,4 +1,6 @@
-/** What the broker sent of one partition, batch by batch: real batches, and placeholders of others. */
+/**
+ * What the broker sent of one partition, batch by batch: real batches, and placeholders of others.
+ */
 import {
   baseOffset,
   batchMagic,

@@ -1,4 +1,6 @@
-/** Cuts long work into slices, so that produces and other connections get their turns in between. */
+/**
+ * Cuts long work into slices, so that produces and other connections get their turns in between.
+ */
 
 const SLICE_BYTES = 1024 * 1024;
 /** What a batch counts at least: small ones cost about as much as these. */

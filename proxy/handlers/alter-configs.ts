@@ -145,7 +145,9 @@ function isPlannable({ resourceType, configs }: Resource): boolean {
   );
 }
 
-/** @returns the resources that no other one of the request repeats, which the broker would refuse */
+/**
+ * @returns the resources that no other one of the request repeats, which the broker would refuse
+ */
 function namedOnce(steps: readonly PassedStep[]): PassedStep[] {
   const counts = new Map<string, number>();
   const keyOf = ({ sent }: PassedStep): string => resourceKey(sent.resourceType, sent.resourceName);

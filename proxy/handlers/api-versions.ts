@@ -1,9 +1,9 @@
 /**
- * ApiVersions: clients are offered what the broker offers, less the versions of parsed APIs that are
- * not known here and the APIs that are hidden. Features pass as they are.
+ * ApiVersions: clients are offered what the broker offers, less the versions of parsed APIs that
+ * are not known here and the APIs that are hidden. Features pass as they are.
  *
- * A request in a version that this proxy, or the broker, does not know is answered in version 0 with
- * error 35 and the versions of ApiVersions itself (KIP-511).
+ * A request in a version that this proxy, or the broker, does not know is answered in version 0
+ * with error 35 and the versions of ApiVersions itself (KIP-511).
  */
 import {
   ApiKey,

@@ -1,6 +1,7 @@
 /**
  * CreateTopics (DESIGN §8). A topic that is to be diskless is created with safe values upstream, by
- * the client's own request; once it is there its record is written, and then the client is answered.
+ * the client's own request; once it is there its record is written, and then the client is
+ * answered.
  */
 import {
   CreateTopicsRequest,

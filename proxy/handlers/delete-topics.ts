@@ -1,6 +1,6 @@
 /**
- * DeleteTopics: the broker deletes, and what was kept of the topic is forgotten. Its bytes in object
- * storage are the workers' to delete, by the rule of DESIGN §9.
+ * DeleteTopics: the broker deletes, and what was kept of the topic is forgotten. Its bytes in
+ * object storage are the workers' to delete, by the rule of DESIGN §9.
  */
 import { DeleteTopicsRequest, DeleteTopicsResponse, KafkaErrorCode } from '../../kafka/index.ts';
 import type { ClientRequest, RequestHandler } from '../connection/handler.ts';

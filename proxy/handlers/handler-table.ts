@@ -1,7 +1,8 @@
 /**
- * What becomes of each API of Kafka: parsed by a handler, forwarded as bytes in whatever version the
- * broker offers, or hidden. An API that is not listed is hidden, because its answers might name real
- * brokers, and a request of it closes the connection, as a broker does with one it does not know.
+ * What becomes of each API of Kafka: parsed by a handler, forwarded as bytes in whatever version
+ * the broker offers, or hidden. An API that is not listed is hidden, because its answers might name
+ * real brokers, and a request of it closes the connection, as a broker does with one it does not
+ * know.
  */
 import { apiKeyName, messages, type ApiKeyName } from '../../kafka/index.ts';
 import {

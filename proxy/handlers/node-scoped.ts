@@ -46,7 +46,9 @@ export const listTransactionsHandler: RequestHandler = emptyOnDisklessNodes(
   },
 );
 
-/** Java's admin client takes an answer without directories for one that it was not allowed to have. */
+/**
+ * Java's admin client takes an answer without directories for one that it was not allowed to have.
+ */
 export const describeLogDirsHandler: RequestHandler = emptyOnDisklessNodes(
   DescribeLogDirsResponse,
   (body) => {

@@ -9,7 +9,9 @@ import type { Socket } from 'node:net';
 import { proxyError, type ProxyErrorCode } from '../errors.ts';
 import type { ByteBudget } from './byte-budget.ts';
 
-/** Frames up to this size need no reservation, so that heartbeats pass when the budget is used up. */
+/**
+ * Frames up to this size need no reservation, so that heartbeats pass when the budget is used up.
+ */
 const UNRESERVED_BYTES_MAX = 16 * 1024;
 const PREFIX_BYTES = 4;
 

@@ -1,7 +1,8 @@
 /**
  * TLS on both sides: what clients are shown, and how brokers are spoken to. Owns the reading of
  * certificate files, and reads those shown to clients again when they change, so that a rotation
- * needs no restart. A pair that does not fit is refused at start and ignored, with a warning, later.
+ * needs no restart. A pair that does not fit is refused at start and ignored, with a warning,
+ * later.
  */
 import { readFile, stat } from 'node:fs/promises';
 import type { Server, ServerOpts, Socket } from 'node:net';
@@ -73,7 +74,9 @@ export class ServerTls {
     return server;
   }
 
-  /** Reads the files again if they changed. Never fails: what does not fit leaves the old in use. */
+  /**
+   * Reads the files again if they changed. Never fails: what does not fit leaves the old in use.
+   */
   async reload(): Promise<void> {
     try {
       if ((await fingerprintOf(this.#files)) === this.#loaded.fingerprint) return;

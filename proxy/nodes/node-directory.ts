@@ -100,8 +100,8 @@ export class NodeDirectory {
   }
 
   /**
-   * @returns the id of the node that stands for the leader of a diskless partition: the broker's own
-   *   if no member has a diskless node for it yet, which serves the partition just as well
+   * @returns the id of the node that stands for the leader of a diskless partition: the broker's
+   *   own if no member has a diskless node for it yet, which serves the partition just as well
    */
   leaderOf(rack: string, brokerId: number, topic: string, partition: number): number {
     const slots = this.#view(rack).slots.get(brokerId) ?? [];
@@ -109,7 +109,9 @@ export class NodeDirectory {
     return slots[partitionSlot(topic, partition, slots.length)] ?? brokerId;
   }
 
-  /** @returns where any node is reached, classic or diskless, with its rack; undefined if unknown */
+  /**
+   * @returns where any node is reached, classic or diskless, with its rack; undefined if unknown
+   */
   addressOf(rack: string, nodeId: number): DirectoryNode | undefined {
     const { brokers, disklessNodes } = this.#view(rack);
     const isDiskless = parseDisklessNodeId(nodeId) !== undefined;

@@ -1,6 +1,6 @@
 /**
- * Ids of virtual nodes. A classic node keeps its broker's id; a diskless node has the member and the
- * broker in its id, so that any member can tell from an id alone which broker is meant.
+ * Ids of virtual nodes. A classic node keeps its broker's id; a diskless node has the member and
+ * the broker in its id, so that any member can tell from an id alone which broker is meant.
  */
 import { checkMemberId, MEMBER_ID_MAX } from '../../coordinator/index.ts';
 import { proxyError } from '../errors.ts';

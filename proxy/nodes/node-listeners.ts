@@ -1,6 +1,6 @@
 /**
- * The server sockets of a member: one for bootstrap, and for each broker one for its classic and one
- * for its diskless node. Owns every client connection from accepting to closing: a client that
+ * The server sockets of a member: one for bootstrap, and for each broker one for its classic and
+ * one for its diskless node. Owns every client connection from accepting to closing: a client that
  * connects to a node gets a connection to the broker behind it, or none at all.
  *
  * Must not know what travels on the connections.

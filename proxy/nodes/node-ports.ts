@@ -1,7 +1,7 @@
 /**
  * Which port of the configured range each of a member's nodes listens on. Pure bookkeeping: two
- * ports per broker, the classic node's and then the diskless node's. A broker keeps its ports for as
- * long as the process runs, whether or not it is alive, because clients remember them.
+ * ports per broker, the classic node's and then the diskless node's. A broker keeps its ports for
+ * as long as the process runs, whether or not it is alive, because clients remember them.
  */
 import assert from 'node:assert/strict';
 import { proxyError } from '../errors.ts';

@@ -6,8 +6,8 @@
  * holds about one slot of each broker its writer serves, is read by few members of each rack. Slots
  * go to a rack's members by rendezvous hashing with bounded loads. Plain rendezvous would leave up
  * to a third of the members idle, because there are hardly more slots than members (measured: 33 %
- * of 50 members on 9 brokers). With the bound no two members of a rack differ by more than one slot,
- * and a member that comes or goes moves up to 1/n + 0.15 of them instead of 1/n (measured).
+ * of 50 members on 9 brokers). With the bound no two members of a rack differ by more than one
+ * slot, and a member that comes or goes moves up to 1/n + 0.15 of them instead of 1/n (measured).
  */
 import assert from 'node:assert/strict';
 import { xxh64 } from '@node-rs/xxhash';

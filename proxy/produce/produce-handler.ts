@@ -3,8 +3,8 @@
  * goes to the broker with placeholders in their places; everything else about it is untouched. A
  * request without such batches is forwarded as the bytes that it came in.
  *
- * What is acknowledged is in the bucket and in the broker's log: a placeholder leaves only after its
- * file is stored, and no acknowledgement is passed on after the file's commit deadline.
+ * What is acknowledged is in the bucket and in the broker's log: a placeholder leaves only after
+ * its file is stored, and no acknowledgement is passed on after the file's commit deadline.
  */
 import assert from 'node:assert/strict';
 import {

@@ -53,7 +53,8 @@ export function removeRefused(body: ProduceRequest, refused: readonly RefusedBat
 }
 
 /**
- * What a broker does for a client that asked for no answer (acks=0): an error closes the connection.
+ * What a broker does for a client that asked for no answer (acks=0): an error closes the
+ * connection.
  * @throws PROXY_UNACKNOWLEDGED_PRODUCE_FAILED
  */
 export function assertProduced(response: ProduceResponse): void {

@@ -1,10 +1,12 @@
 /**
- * Whole WAL files in memory, bounded in bytes. Two budgets, so that a consumer that reads far behind
- * never evicts what the many at the end of the log are about to ask for (DESIGN §7): files that are
- * young when they come go to the tail, all others to the laggards. The tail drops the file that came
- * first, whoever reads it; the laggards' part drops the one that was not read for longest.
+ * Whole WAL files in memory, bounded in bytes. Two budgets, so that a consumer that reads far
+ * behind never evicts what the many at the end of the log are about to ask for (DESIGN §7): files
+ * that are young when they come go to the tail, all others to the laggards. The tail drops the file
+ * that came first, whoever reads it; the laggards' part drops the one that was not read for
+ * longest.
  *
- * The buffers are shared with every reader: views of them are handed out and must not be written to.
+ * The buffers are shared with every reader: views of them are handed out and must not be written
+ * to.
  */
 import { LRUCache } from 'lru-cache';
 import { fileCreatedMs } from '../../storage/index.ts';

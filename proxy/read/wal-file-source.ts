@@ -31,7 +31,9 @@ import type { WalFileCache } from './wal-file-cache.ts';
 /** A file that turns out longer than expected is read again with a limit this much higher. */
 const LIMIT_GROWTH = 4;
 
-/** Bytes damaged on their way are put right by a second read, those damaged in the store are not. */
+/**
+ * Bytes damaged on their way are put right by a second read, those damaged in the store are not.
+ */
 const READS_MAX = 2;
 
 /** What is known to be absent or corrupt is looked for again after this long, not at each fetch. */
@@ -156,7 +158,8 @@ export class WalFileSource implements BatchSource {
       try {
         const outcome = await store.getRange(key, 0, limit);
         if (outcome.kind === 'missing') return undefined;
-        // What is cut off at the largest limit is longer than any file of ours, and fails the check.
+        // What is cut off at the largest limit is longer than any file of ours, and fails the
+        // check.
         if (outcome.bytes.length < limit || limit === GET_BYTES_MAX) return outcome.bytes;
       } catch (error) {
         const context = { retriable: true, details: { key }, cause: error };

@@ -1,7 +1,7 @@
 /**
  * The setting `diskless.topics`: which new topics are diskless unless their creator says otherwise.
- * Patterns are globs, because dots are common in topic names: `*` stands for any characters, `?` for
- * one. Pure: it knows names, not topics.
+ * Patterns are globs, because dots are common in topic names: `*` stands for any characters, `?`
+ * for one. Pure: it knows names, not topics.
  */
 import { proxyError } from '../errors.ts';
 

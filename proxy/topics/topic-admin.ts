@@ -1,7 +1,7 @@
 /**
  * Changes of topics that clients ask for, in three steps: plan one before the broker is asked, then
- * commit it if the broker has agreed, or take it back if not. Whether a client may change a topic is
- * never decided here: the broker sees the client's own request on the client's own connection.
+ * commit it if the broker has agreed, or take it back if not. Whether a client may change a topic
+ * is never decided here: the broker sees the client's own request on the client's own connection.
  */
 import type { Logger } from 'pino';
 import { KafkaErrorCode, OutriggerError } from '../../kafka/index.ts';

@@ -1,7 +1,7 @@
 /**
- * What this member knows of topics: which id a name has, which topics are diskless, and the settings
- * that produced batches are checked against. A look at it never waits, because it is on the path of
- * every request; what it does not know yet it can be told to look up.
+ * What this member knows of topics: which id a name has, which topics are diskless, and the
+ * settings that produced batches are checked against. A look at it never waits, because it is on
+ * the path of every request; what it does not know yet it can be told to look up.
  *
  * It follows the coordinator for records, and passing Metadata answers for names and ids. A topic
  * that was created again under its name has another id, and is another topic. What it knows may be

@@ -64,9 +64,9 @@ export class TopicRegister {
 
   /**
    * Puts what users have set into the bucket, before the broker is given safe values in its place.
-   * Other members are not told: nothing has changed yet. One that changes the topic at the same time
-   * asks the broker first and reads the record then: if it is shown the safe values, it finds what
-   * users have set here.
+   * Other members are not told: nothing has changed yet. One that changes the topic at the same
+   * time asks the broker first and reads the record then: if it is shown the safe values, it finds
+   * what users have set here.
    * @returns the record that is in the bucket now, for `write` or `restore`
    * @throws what the store throws
    */

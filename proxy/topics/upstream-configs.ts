@@ -3,8 +3,8 @@
  * that nobody notices. The broker counts and compacts placeholders, not records, so three keys have
  * safe values upstream: `retention.bytes` is -1 (the workers count real bytes), `compression.type`
  * is `producer` (or the broker would encode placeholders anew), and a `cleanup.policy` with compact
- * is `delete`, with `retention.ms=-1` if it was compact alone (the broker would refuse DeleteRecords
- * and drop tombstones that placeholders do not know). Pure.
+ * is `delete`, with `retention.ms=-1` if it was compact alone (the broker would refuse
+ * DeleteRecords and drop tombstones that placeholders do not know). Pure.
  */
 import {
   CLEANUP_POLICY,

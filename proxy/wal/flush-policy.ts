@@ -28,7 +28,9 @@ export interface FlushState {
   readonly putReadyMs: number;
 }
 
-/** Why a file was cut: it was full, its oldest request waited long enough, or no PUT was under way. */
+/**
+ * Why a file was cut: it was full, its oldest request waited long enough, or no PUT was under way.
+ */
 export type FlushReason = 'size' | 'linger' | 'idle';
 
 export type FlushDecision =

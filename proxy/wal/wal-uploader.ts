@@ -1,7 +1,8 @@
 /**
  * Brings one WAL file into the bucket, or says that it could not. Each attempt is a put-if-absent
  * under an id of its own: after "exists", an error or a timeout nobody knows whose bytes a key
- * holds, so it is never used again, and what may lie there is an orphan for the sweeper (DESIGN §6).
+ * holds, so it is never used again, and what may lie there is an orphan for the sweeper (DESIGN
+ * §6).
  */
 import { hasCode, OutriggerError } from '../../kafka/index.ts';
 import { newFileId, walKey, type BuiltWalFile, type ObjectStore } from '../../storage/index.ts';

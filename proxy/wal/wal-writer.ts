@@ -4,8 +4,8 @@
  * it can be forwarded in one go.
  *
  * Promises: an outcome for every request taken, within `produceTimeoutMs`; no batch in two files
- * that were reported; memory bounded by `bufferBytesMax` and the uploads in flight. It knows nothing
- * of placeholders, connections or brokers.
+ * that were reported; memory bounded by `bufferBytesMax` and the uploads in flight. It knows
+ * nothing of placeholders, connections or brokers.
  */
 import assert from 'node:assert/strict';
 import type { Logger } from 'pino';

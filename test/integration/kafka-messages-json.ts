@@ -1,7 +1,7 @@
 /**
- * Kafka's JSON form of a message, as its generated JsonConverter classes read and write it: int64 as
- * number, bytes as base64, and of tagged fields only those that differ from their defaults. Unknown
- * tagged fields and the content of record batches are not in it.
+ * Kafka's JSON form of a message, as its generated JsonConverter classes read and write it: int64
+ * as number, bytes as base64, and of tagged fields only those that differ from their defaults.
+ * Unknown tagged fields and the content of record batches are not in it.
  */
 
 import { defaultTest } from '../../kafka/wire/defaults.ts';

@@ -1,6 +1,6 @@
 /**
- * A TCP proxy in front of a broker that notes one line for each kind of Kafka frame that passes: the
- * API, its version and the bytes, as real clients and brokers write them.
+ * A TCP proxy in front of a broker that notes one line for each kind of Kafka frame that passes:
+ * the API, its version and the bytes, as real clients and brokers write them.
  */
 
 import { once } from 'node:events';

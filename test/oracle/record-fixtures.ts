@@ -1,6 +1,6 @@
 /**
- * Writes the fixtures in test/unit/kafka/messages/fixtures anew: what Java's tools, librdkafka (kcat)
- * and kafkajs say to a real broker, and what it answers.
+ * Writes the fixtures in test/unit/kafka/messages/fixtures anew: what Java's tools, librdkafka
+ * (kcat) and kafkajs say to a real broker, and what it answers.
  *
  *     node test/oracle/record-fixtures.ts
  */

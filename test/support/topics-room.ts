@@ -1,4 +1,6 @@
-/** The topics room on a fake broker and an object store in memory, and a client's way through it. */
+/**
+ * The topics room on a fake broker and an object store in memory, and a client's way through it.
+ */
 import { pino } from 'pino';
 import { SoloCoordinator } from '../../coordinator/index.ts';
 import {

@@ -1,6 +1,6 @@
 /**
- * Produce request by request, good and bad: the same answers, and the same bytes afterwards, whether
- * a broker is asked directly, through Outrigger, or through Outrigger on a diskless topic.
+ * Produce request by request, good and bad: the same answers, and the same bytes afterwards,
+ * whether a broker is asked directly, through Outrigger, or through Outrigger on a diskless topic.
  */
 import { hash } from 'node:crypto';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';

@@ -6,7 +6,9 @@ import {
   MAGIC_V2,
 } from '../../../kafka/index.ts';
 
-/** @returns a record batch as a producer without an id sends it: one record without key and value */
+/**
+ * @returns a record batch as a producer without an id sends it: one record without key and value
+ */
 export function oneRecordBatch(): Buffer {
   const records = Buffer.from('0c000000010100', 'hex');
   const batch = Buffer.alloc(BATCH_HEADER_BYTES + records.length);

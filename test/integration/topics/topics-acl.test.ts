@@ -1,4 +1,6 @@
-/** Who may switch a topic is the broker's to say: the member's own principal lends nobody a right. */
+/**
+ * Who may switch a topic is the broker's to say: the member's own principal lends nobody a right.
+ */
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

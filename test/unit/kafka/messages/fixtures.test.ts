@@ -1,6 +1,6 @@
 /**
- * Frames that real clients and brokers wrote (see `test/oracle/record-fixtures.ts`): each decodes, and
- * encodes again to the same bytes, header included.
+ * Frames that real clients and brokers wrote (see `test/oracle/record-fixtures.ts`): each decodes,
+ * and encodes again to the same bytes, header included.
  */
 
 import { readFileSync, readdirSync } from 'node:fs';
