@@ -142,10 +142,11 @@ export class BatchFiller {
   }
 
   /** One alarm for each version and key; it goes on failing until an operator has seen to it. */
-  #alarm({ kind: _, ...details }: UnknownPointer): Error {
+  #alarm(unknown: UnknownPointer): Error {
+    const details = { ...unknown };
     const message = 'a placeholder of an unknown version, key or topic cannot be served';
     const error = proxyError('PROXY_PLACEHOLDER_UNKNOWN', message, { retriable: true, details });
-    const name = JSON.stringify(details);
+    const name = JSON.stringify(unknown);
     if (!this.#alarmed.has(name)) this.#log.fatal({ err: error }, `ALARM: ${message}`);
     this.#alarmed.add(name);
     return error;

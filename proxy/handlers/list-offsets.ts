@@ -115,8 +115,9 @@ async function refineWithin(
   const reading = readPlaceholder({ buf: batch, at: 0, topic, partition, keyRing, deep: true });
   if (reading.kind === 'real') return;
   if (reading.kind === 'unknown') {
-    const message = 'ALARM: a placeholder of an unknown version or key cannot be searched';
-    throw proxyError('PROXY_PLACEHOLDER_UNKNOWN', message, { details: { ...reading } });
+    const message = 'a placeholder of an unknown version or key cannot be searched';
+    const details = { topic, partition, ...reading };
+    throw proxyError('PROXY_PLACEHOLDER_UNKNOWN', message, { retriable: true, details });
   }
   const offset = batch.readBigInt64BE(0);
   const real = await resolver.resolve({ topic, partition, pointer: reading.pointer, offset });

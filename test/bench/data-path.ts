@@ -89,9 +89,12 @@ async function roundTrip(
   reply?.release?.();
 }
 
-/** A writer whose files are stored at once. */
+/** A writer that makes a file of each request, which is stored at once. */
 function offer(batches: readonly WalBatch[]): WalOffer {
-  const positions = batches.map(({ bytes }) => ({ position: 64, length: bytes.length }));
+  const built = buildWalFile({ clusterId: 'cluster', memberId: 0, createdMs: 1, batches });
+  const positions = batches.map(({ bytes }, index) => {
+    return { position: built.positions[index] ?? 0, length: bytes.length };
+  });
   const share = { ended: () => {} };
   const stored = { kind: 'stored', fileId: 1n, positions, commitByMs: Infinity, share } as const;
   return { kind: 'wal', uploaded: Promise.resolve(stored) };

@@ -166,7 +166,7 @@ describe('placeholders that cannot be known', () => {
     expect(batchesOf(first.body, 'orders', 0)).toHaveLength(1);
     const second = await harness.fetch(12, { offsets: [['orders', 0, 20n]] });
     expect(partitionOf(second.body, 'orders', 0)).toMatchObject({ errorCode: 9 });
-    expect(harness.warnings.at(-1)).toContain('ALARM');
+    expect(harness.warnings.filter((line) => line.includes('ALARM'))).toHaveLength(1);
   });
 
   test.each(['another topic', 'another partition', 'another key of the same id'])(
