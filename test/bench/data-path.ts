@@ -27,7 +27,7 @@ import { produceHandler } from '../../proxy/produce/produce-handler.ts';
 import { BatchResolver } from '../../proxy/read/batch-resolver.ts';
 import { WalFileCache } from '../../proxy/read/wal-file-cache.ts';
 import { WalFileSource } from '../../proxy/read/wal-file-source.ts';
-import { systemClock } from '../../proxy/wal/clock.ts';
+import { systemClock } from '../../proxy/clock.ts';
 import type { WalOffer } from '../../proxy/wal/wal-offer.ts';
 import type { WalBatch } from '../../storage/index.ts';
 import { FakeCatalog, topicOf } from '../support/fake-catalog.ts';

@@ -10,7 +10,7 @@ import { ByteBudget } from '../../../../proxy/net/byte-budget.ts';
 import { BatchResolver } from '../../../../proxy/read/batch-resolver.ts';
 import { WalFileCache } from '../../../../proxy/read/wal-file-cache.ts';
 import { WalFileSource } from '../../../../proxy/read/wal-file-source.ts';
-import { systemClock } from '../../../../proxy/wal/clock.ts';
+import { systemClock } from '../../../../proxy/clock.ts';
 import { WalWriter } from '../../../../proxy/wal/wal-writer.ts';
 import { batchOf, CLUSTER_ID } from './read-harness.ts';
 
