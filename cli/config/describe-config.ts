@@ -4,9 +4,10 @@ import { variableOf } from './load-config.ts';
 
 const HEAD = `# Configuration
 
-Outrigger reads a \`.properties\` file (\`outrigger start --config FILE\`). Each key can be overridden by an environment
-variable: \`OUTRIGGER_\`, then the key in capitals with \`_\` for each dot (\`${variableOf('wal.linger.ms')}\` for \`wal.linger.ms\`).
-A key that is not in this list, or a value that is not allowed, ends the start with a message that names them all.
+Outrigger reads a \`.properties\` file (\`outrigger start --config FILE\`). Each key can be
+overridden by an environment variable: \`OUTRIGGER_\`, then the key in capitals with \`_\` for each
+dot (\`${variableOf('wal.linger.ms')}\` for \`wal.linger.ms\`). A key that is not in this list,
+or a value that is not allowed, ends the start with a message that names them all.
 
 This page is generated from the program: \`npm run docs\`.
 

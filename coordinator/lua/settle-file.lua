@@ -4,7 +4,7 @@ A repeated call returns the same number.
 
 KEYS  1 files  2 files:unsettled
       3 files:settled  sorted set: file id by settled number
-      4 settled        hash: number (the last one given out), replicationId (that it was claimed for)
+      4 settled        hash: number (the last one given out), replicationId (it was claimed for)
 ARGV  1 packed: 8 bytes file id
 Returns  {'OK', number}
          {'UNKNOWN'}         the file was never announced here, or is forgotten

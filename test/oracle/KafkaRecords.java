@@ -34,7 +34,7 @@ import org.apache.kafka.storage.internals.log.RecordValidationException;
  * one a line, and writes one line of answer for each:
  *
  * <pre>
- * read HEX              HEADER RECORDS, through the streaming iterator, which must agree with others
+ * read HEX              HEADER RECORDS, through the streaming iterator, which must agree
  * append RULES HEX      what a leader would store: stored HEX, or refused CODE INDEX,INDEX,...
  * compact KEEP HEX      what the log cleaner would write if it kept the first KEEP records: HEX
  * </pre>

@@ -13,8 +13,8 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.common.config.ConfigResource;
 
 /**
- * AdminTopics BOOTSTRAP TOPIC: takes a topic through its life with the Java admin client, and prints
- * after each step what the client sees of the keys that matter.
+ * AdminTopics BOOTSTRAP TOPIC: takes a topic through its life with the Java admin client, and
+ * prints after each step what the client sees of the keys that matter.
  */
 public class AdminTopics {
   private static final List<String> KEYS =
@@ -26,7 +26,8 @@ public class AdminTopics {
     try (Admin admin = Admin.create(Map.of("bootstrap.servers", args[0]))) {
       var wanted = Map.of("diskless.enable", "true", "cleanup.policy", "compact", "retention.bytes", "77");
       var created =
-          admin.createTopics(List.of(new NewTopic(topic, Optional.of(2), Optional.empty()).configs(wanted)));
+          admin.createTopics(
+              List.of(new NewTopic(topic, Optional.of(2), Optional.empty()).configs(wanted)));
       print("created " + created.numPartitions(topic).get(), created.config(topic).get());
       print("described", describe(admin, resource));
 
