@@ -10,35 +10,32 @@ import {
   SoloCoordinator,
   StoreSettledRangeClaims,
   type Coordinator,
-  type MemberRecord,
 } from '../coordinator/index.ts';
-import { KeyRing, type ClusterClient, type TlsOptions } from '../kafka/index.ts';
+import { KeyRing, type TlsOptions } from '../kafka/index.ts';
 import {
-  FORMAT_LEVEL,
   openBucket,
   openStore,
   proveStore,
   TopicRecordStore,
   type ObjectStore,
 } from '../storage/index.ts';
-import { ClusterView } from './cluster/cluster-view.ts';
-import { loadKafkaTls, serviceClient } from './cluster/service-client.ts';
+import type { ClusterView } from './cluster/cluster-view.ts';
+import { openCluster } from './cluster/open-cluster.ts';
 import type { RequestHandler } from './connection/handler.ts';
 import { openDataPath } from './data-path.ts';
-import { proxyError } from './errors.ts';
 import { createHandlers } from './handlers/create-handlers.ts';
 import { createMetrics, type MeteredParts } from './http/metrics.ts';
 import { openHttpServer, type Readiness } from './http/http-server.ts';
 import { memoryBudgets, type MemoryBudgets } from './memory-budgets.ts';
 import { ServerTls } from './net/tls.ts';
+import { follow, join, selfRecord } from './nodes/membership.ts';
 import { NodeDirectory } from './nodes/node-directory.ts';
 import { NodeListeners } from './nodes/node-listeners.ts';
 import { UpstreamDialer } from './nodes/upstream-dialer.ts';
+import { Opened } from './opened.ts';
 import type { ProxyOptions } from './proxy-options.ts';
 import { openTopics } from './topics/open-topics.ts';
 
-/** For operators, who see it in the member's record. */
-const VERSION = '0.1.0';
 /** Keys in Redis begin with it. */
 const REDIS_NAMESPACE = 'outrigger';
 
@@ -54,19 +51,6 @@ export interface Proxy {
   readonly failed: Promise<string>;
   /** Finishes what is under way, within the drain timeout, and closes everything. */
   stop(): Promise<void>;
-}
-
-/** What was opened, to be closed in the other order. */
-class Opened {
-  readonly #closers: (() => void | Promise<void>)[] = [];
-
-  onClose(close: () => void | Promise<void>): void {
-    this.#closers.push(close);
-  }
-
-  async close(): Promise<void> {
-    for (const close of this.#closers.splice(0).toReversed()) await close();
-  }
 }
 
 /**
@@ -152,34 +136,6 @@ async function openHttp(
   opened.onClose(() => server.close());
 }
 
-interface OpenedCluster {
-  readonly client: ClusterClient;
-  readonly cluster: ClusterView;
-  readonly tls: TlsOptions | undefined;
-}
-
-async function openCluster(
-  { kafka }: ProxyOptions,
-  log: Logger,
-  opened: Opened,
-): Promise<OpenedCluster> {
-  const { bootstrap, sasl, connectTimeoutMs } = kafka;
-  const tls = kafka.tls === null ? undefined : await loadKafkaTls(kafka.tls);
-  const client = serviceClient({ bootstrap, tls, sasl, connectTimeoutMs, log });
-  opened.onClose(() => client.close());
-  const cluster = new ClusterView({
-    client,
-    bootstrap,
-    startTimeoutMs: connectTimeoutMs,
-    refreshIntervalMs: kafka.metadataRefreshMs,
-    now: () => performance.now(),
-    log,
-  });
-  opened.onClose(() => cluster.close());
-  await cluster.start();
-  return { client, cluster, tls };
-}
-
 async function openStorage(
   options: ProxyOptions,
   clusterId: string,
@@ -237,70 +193,7 @@ async function openListeners(
       frameBytesMax: memory.frameBytesMax,
       lingerMs: wal.commitDeadlineMs,
     },
+    otherBudgets: [budgets.fills],
     log,
-  });
-}
-
-/** @returns this member's record as it is at the moment of asking */
-function selfRecord(
-  { member, listener }: ProxyOptions,
-  listeners: NodeListeners,
-): () => MemberRecord {
-  const startedAtMs = Date.now();
-  return () => ({
-    memberId: member.id,
-    rack: member.rack,
-    host: listener.advertisedHost,
-    bootstrapPort: listener.port,
-    nodes: listeners.nodes,
-    startedAtMs,
-    version: VERSION,
-    formatLevel: FORMAT_LEVEL,
-  });
-}
-
-/** @throws PROXY_MEMBER_ID_TAKEN if another live process has this member's id */
-async function join(coordinator: Coordinator, self: MemberRecord): Promise<void> {
-  const outcome = await coordinator.join(self);
-  if (outcome.kind === 'conflict') throw memberIdTaken(self.memberId, outcome.other);
-}
-
-function memberIdTaken(memberId: number, other: MemberRecord): Error {
-  const place = `${other.host}:${other.bootstrapPort}`;
-  const message = `member.id=${memberId} is taken by the member at ${place}; each member needs its own`;
-  return proxyError('PROXY_MEMBER_ID_TAKEN', message);
-}
-
-interface Followed {
-  readonly cluster: ClusterView;
-  readonly coordinator: Coordinator;
-  readonly listeners: NodeListeners;
-  readonly directory: NodeDirectory;
-  readonly self: () => MemberRecord;
-  readonly log: Logger;
-}
-
-/** Keeps nodes and addresses up to date with brokers and members. @returns `Proxy.failed` */
-function follow(followed: Followed, opened: Opened): Promise<string> {
-  const { cluster, coordinator, listeners, directory, self, log } = followed;
-  const onBrokers = async (): Promise<void> => {
-    try {
-      await listeners.openNodes(cluster.brokers.map(({ id }) => id));
-    } catch (error) {
-      log.error({ err: error }, 'a broker has no node, and clients are not sent to it');
-    }
-    coordinator.update(self());
-    directory.refresh();
-  };
-  opened.onClose(cluster.subscribe(() => void onBrokers()));
-  directory.refresh();
-  return new Promise((resolve) => {
-    const unsubscribe = coordinator.subscribe((event) => {
-      if (event.kind === 'members-changed' || event.kind === 'refreshed') directory.refresh();
-      else if (event.kind === 'member-conflict') {
-        resolve(memberIdTaken(self().memberId, event.other).message);
-      }
-    });
-    opened.onClose(unsubscribe);
   });
 }
