@@ -146,10 +146,8 @@ function scale(
     ratio = Math.min(ratio, ratios.ratioOf(key));
     recordBytes = Math.max(recordBytes, ratios.recordBytesOf(key));
   }
-  // A request that renews acquisitions asks for nothing, and must go on doing so.
-  if (maxBytes > 0) {
-    body.maxBytes = Math.min(maxBytes, Math.max(SCALED_BYTES_MIN, Math.ceil(maxBytes * ratio)));
-  }
+  // A request that only renews acquisitions has limits of zero, and they stay zero.
+  body.maxBytes = Math.min(maxBytes, Math.max(SCALED_BYTES_MIN, Math.ceil(maxBytes * ratio)));
   if (body.maxRecords > 0 && recordBytes > 0) {
     const fitting = Math.max(1, Math.floor(maxBytes / recordBytes));
     body.maxRecords = Math.min(body.maxRecords, fitting);

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { FetchResponse, KafkaErrorCode } from '../../../../kafka/index.ts';
 import type { Reply } from '../../../../proxy/connection/handler.ts';
+import { readLogBatches } from '../../../../proxy/fetch/log-batches.ts';
 import { topicOf } from '../../../support/fake-catalog.ts';
 import { bytesOf, decoded } from '../../../support/handler-calls.ts';
 import { proxied } from '../../../support/proxied-connection.ts';
@@ -10,6 +11,7 @@ import {
   batchesOf,
   batchOf,
   FetchHarness,
+  KEY_RING,
   partitionOf,
   requestOf,
   valuesOf,
@@ -118,8 +120,11 @@ test('memory is given back when the connection closes while an answer is filled'
 
 test('memory is given back when an answer cannot be made', async () => {
   const harness = new FetchHarness();
-  harness.append('orders', 0, batchOf());
-  const broken = harness.filler.fillBatches([[]], () => {
+  const [placeholder = Buffer.alloc(0)] = harness.placeholders('orders', 0, batchOf());
+  const position = { topic: 'orders', partition: 0, deep: false };
+  const batches = [...readLogBatches(placeholder, position, KEY_RING)];
+  const broken = harness.filler.fillBatches([batches], () => {
+    expect(harness.budget.bytesHeld).toBeGreaterThan(0);
     throw new RangeError('broken');
   });
   await expect(broken).rejects.toThrow('broken');
