@@ -63,12 +63,21 @@ export async function kafkaTool(
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<CommandResult> {
-  const mainClass = (await toolClasses(libs)).get(CLASSES[tool]);
-  if (mainClass === undefined) throw new Error(`Kafka ${libs.version} has no ${tool}`);
+  const mainClass = await toolClass(libs, tool);
   const run = await javaRun(libs, mainClass, args, { heapMiB: HEAP_MIB });
   const result = await runCommand('java', run.args, options);
   await run.ended(result.code !== null);
   return result;
+}
+
+/**
+ * @returns the full name of the class behind a tool's script
+ * @throws when the release has no such tool
+ */
+export async function toolClass(libs: KafkaLibs, tool: KafkaTool): Promise<string> {
+  const mainClass = (await toolClasses(libs)).get(CLASSES[tool]);
+  if (mainClass === undefined) throw new Error(`Kafka ${libs.version} has no ${tool}`);
+  return mainClass;
 }
 
 /**

@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
+import { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 
 /** The most that is kept of each output stream of a command; what comes after is dropped. */
@@ -23,7 +24,8 @@ export interface CommandResult {
 }
 
 export interface CommandOptions {
-  readonly stdin?: string | Buffer;
+  /** A stream is written to it as it comes. */
+  readonly stdin?: string | Buffer | Readable;
   readonly timeoutMs?: number;
   readonly cwd?: string;
   /** Ends the command with SIGTERM; the result then has what it printed before. */
@@ -53,7 +55,8 @@ export async function runCommand(
   options.signal?.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
   // A command that ends without reading its input breaks the pipe; its exit code tells the rest.
   child.stdin.on('error', () => child.stdin.destroy());
-  child.stdin.end(options.stdin ?? '');
+  if (options.stdin instanceof Readable) options.stdin.pipe(child.stdin);
+  else child.stdin.end(options.stdin ?? '');
   const stdout = collect(child.stdout, options.onLine);
   const stderr = collect(child.stderr, options.onLine);
   const code = await new Promise<number | null>((resolve, reject) => {

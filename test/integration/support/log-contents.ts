@@ -3,6 +3,7 @@ import { apis, BrokerConnection, completeBatches, lastOffset } from '../../../ka
 
 /** The bytes that begin the first key of a placeholder: `⊘or`. */
 const MARKER = Buffer.from('⊘or');
+const EARLIEST = -2n;
 const FETCH_BYTES_MAX = 50 * 1024 * 1024;
 
 export interface LogContents {
@@ -30,7 +31,11 @@ export async function logContents(
     const topicId = topics[0]?.topicId ?? '';
     let placeholders = 0;
     let others = 0;
-    let fetchOffset = 0n;
+    const listed = await broker.request(apis.ListOffsets, {
+      replicaId: -1,
+      topics: [{ name: topic, partitions: [{ partitionIndex: partition, timestamp: EARLIEST }] }],
+    });
+    let fetchOffset = listed.topics[0]?.partitions[0]?.offset ?? 0n;
     for (;;) {
       const { responses } = await broker.request(apis.Fetch, {
         maxWaitMs: 0,
