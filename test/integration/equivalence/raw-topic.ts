@@ -5,8 +5,6 @@ import {
   completeBatches,
   type Endpoint,
   type FetchResponse,
-  isRetriable,
-  KafkaErrorCode,
   kafkaErrorName,
   lastOffset,
   type ListOffsetsResponse,
@@ -19,7 +17,6 @@ const PARTITION = 0;
 /** From here on Produce and Fetch name topics by id. */
 const VERSION_TOPIC_IDS = 13;
 const FETCH_BYTES_MAX = 50 * 1024 * 1024;
-const LEADER_ATTEMPTS_MAX = 5_000;
 
 type Produced = ProduceResponse['responses'][number]['partitionResponses'][number];
 type Fetched = FetchResponse['responses'][number]['partitions'][number];
@@ -71,9 +68,7 @@ export class RawTopic {
     try {
       const { topicId, leader } = await leaderOf(bootstrap, name);
       const connection = await BrokerConnection.open(leader, CLIENT);
-      const topic = new RawTopic(name, topicId, leader, connection);
-      await topic.#untilLed();
-      return topic;
+      return new RawTopic(name, topicId, leader, connection);
     } finally {
       await bootstrap.close();
     }
@@ -167,34 +162,18 @@ export class RawTopic {
     await this.#connection.close();
   }
 
-  /** A leader is known before it knows itself. */
-  async #untilLed(): Promise<void> {
-    for (let attempt = 1; attempt < LEADER_ATTEMPTS_MAX; attempt++) {
-      const { errorCode } = await this.listOffset(-1n);
-      if (!isRetriable(errorCode)) return expectNoError(errorCode);
-    }
-  }
-
   #named(version: number): { name: string; topicId?: string } {
     const { name, topicId } = this;
     return version >= VERSION_TOPIC_IDS ? { name, topicId } : { name };
   }
 }
 
-/** Waits until the new topic has a leader. */
 async function leaderOf(connection: BrokerConnection, name: string) {
-  for (let attempt = 1; ; attempt++) {
-    const { topics, brokers } = await connection.request(apis.Metadata, { topics: [{ name }] });
-    const [topic] = topics;
-    const partition = topic?.partitions[0];
-    const leader = brokers.find(({ nodeId }) => nodeId === partition?.leaderId);
-    if (topic !== undefined && leader !== undefined) return { topicId: topic.topicId, leader };
-    const errorCode = topic?.errorCode ?? KafkaErrorCode.NONE;
-    const mayPass = errorCode === KafkaErrorCode.NONE || isRetriable(errorCode);
-    if (!mayPass || attempt === LEADER_ATTEMPTS_MAX) {
-      throw new Error(`${name} has no leader: ${kafkaErrorName(errorCode)}`);
-    }
-  }
+  const { topics, brokers } = await connection.request(apis.Metadata, { topics: [{ name }] });
+  const [topic] = topics;
+  const leader = brokers.find(({ nodeId }) => nodeId === topic?.partitions[0]?.leaderId);
+  if (topic === undefined || leader === undefined) throw new Error(`${name} has no leader`);
+  return { topicId: topic.topicId, leader };
 }
 
 function only<Item>(items: readonly Item[] | undefined): Item {

@@ -7,8 +7,11 @@ import { runDir } from '../../../docker/local/cache.ts';
 import { type Outrigger, startOutrigger } from '../../../docker/local/outrigger.ts';
 import { apis, BrokerConnection, type Endpoint } from '../../../kafka/index.ts';
 import { brokerIdOf } from '../../../proxy/nodes/node-id.ts';
+import { eventually } from '../support/eventually.ts';
 import { uniqueName } from '../support/names.ts';
 
+/** As ListOffsets names the end of a log. */
+const LATEST = -1n;
 /** Topics named so are diskless from their creation, whatever creates them. */
 const DISKLESS_PREFIX = 'diskless-';
 
@@ -84,10 +87,32 @@ export async function createTopic(
       ],
     });
     expect(topics[0]).toMatchObject({ name, errorCode: 0 });
-    return name;
   } finally {
     await connection.close();
   }
+  await untilLed(way, name, partitions);
+  return name;
+}
+
+/** Clients see a new topic before all of its leaders know themselves, and each in its own way. */
+export async function untilLed(way: Way, name: string, partitionCount: number): Promise<void> {
+  const connection = await BrokerConnection.open(endpointOf(way.bootstrap), { clientId: 'ways' });
+  const partitions = Array.from({ length: partitionCount }, (_, partitionIndex) => ({
+    partitionIndex,
+    timestamp: LATEST,
+  }));
+  const notLed = async (): Promise<number> => {
+    const metadata = await connection.request(apis.Metadata, { topics: [{ name }] });
+    const known = metadata.topics[0]?.partitions.filter(({ leaderId }) => leaderId >= 0) ?? [];
+    const listed = await connection.request(apis.ListOffsets, {
+      replicaId: -1,
+      topics: [{ name, partitions }],
+    });
+    const led = listed.topics[0]?.partitions.filter(({ errorCode }) => errorCode === 0) ?? [];
+    return partitionCount - Math.min(known.length, led.length);
+  };
+  await eventually(notLed).toBe(0);
+  await connection.close();
 }
 
 export function endpointOf(address: string): Endpoint {
