@@ -8,6 +8,7 @@ import { AnswerFiller } from './fetch/answer-filler.ts';
 import { BatchFiller } from './fetch/batch-filler.ts';
 import type { FetchTopics } from './fetch/fetch.ts';
 import { ObservedRatios } from './fetch/observed-ratios.ts';
+import { SlabPool } from './fetch/slab-pool.ts';
 import type { MemoryBudgets } from './memory-budgets.ts';
 import type { ProxyOptions } from './proxy-options.ts';
 import { BatchResolver } from './read/batch-resolver.ts';
@@ -77,7 +78,7 @@ export function openDataPath(options: ProxyOptions, dependencies: DataPathDepend
     log,
   });
   const resolver = new BatchResolver([source], log);
-  const filler = new BatchFiller(resolver, budgets.fills, log);
+  const filler = new BatchFiller(resolver, new SlabPool(budgets.fills), log);
   const ratios = new ObservedRatios();
   const answerFiller = new AnswerFiller({ catalog, keyRing, filler, ratios });
   return { cache, source, writer, resolver, filler, answerFiller, ratios };

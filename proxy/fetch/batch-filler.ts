@@ -1,7 +1,6 @@
 /**
- * Fills placeholders: fetches the real batches and patches in what the broker assigned. Owns the
- * memory of what is being filled: bytes are reserved before the first of them is fetched, and given
- * back when the answer is sent or given up.
+ * Fills placeholders: fetches the real batches and patches in what the broker assigned. Memory for
+ * them is reserved before the first is fetched, and given back when the answer is sent or given up.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KafkaErrorCode, OutriggerError, restoreBatch } from '../../kafka/index.ts';
@@ -9,11 +8,11 @@ import type { UnknownPointer } from '../../kafka/index.ts';
 import type { Logger } from 'pino';
 import type { Reply } from '../connection/handler.ts';
 import { proxyError } from '../errors.ts';
-import type { ByteBudget } from '../net/byte-budget.ts';
 import type { BatchResolver } from '../read/batch-resolver.ts';
 import type { BatchRequest } from '../read/batch-source.ts';
 import type { LogBatch } from './log-batches.ts';
 import { Pace } from './pace.ts';
+import type { SlabPool, Slabs } from './slab-pool.ts';
 
 /** What is sent of a partition: as many batches, from the first, as could be had. */
 export interface Filled {
@@ -39,17 +38,17 @@ interface Sought {
 
 export class BatchFiller {
   readonly #resolver: BatchResolver;
-  readonly #budget: ByteBudget;
+  readonly #pool: SlabPool;
   readonly #log: Logger;
   /** What could not be fetched because the store could not be asked, until something could. */
   #unreachable: BatchRequest | null = null;
   /** Versions and keys are bytes, so there are at most 512 of them. */
   readonly #alarmed = new Set<string>();
 
-  /** @param budget bounds the real bytes in answers that are not sent yet */
-  constructor(resolver: BatchResolver, budget: ByteBudget, log: Logger) {
+  /** @param pool bounds the real bytes in answers that are not sent yet */
+  constructor(resolver: BatchResolver, pool: SlabPool, log: Logger) {
     this.#resolver = resolver;
-    this.#budget = budget;
+    this.#pool = pool;
     this.#log = log;
   }
 
@@ -61,17 +60,15 @@ export class BatchFiller {
     demands: readonly (readonly LogBatch[])[],
     build: (filled: readonly Filled[]) => Reply,
   ): Promise<FilledReply> {
-    const bytes = bytesToFill(demands);
-    await this.#budget.acquire(bytes);
-    const release = (): void => this.#budget.release(bytes);
+    const slabs = await this.#pool.reserve(bytesToFill(demands));
     try {
-      const filled = await this.#fillAll(demands);
+      const filled = await this.#fillAll(demands, slabs);
       const reply = build(filled);
       const failed = filled.every(({ batchCount }) => batchCount === 0);
-      if (failed) release();
-      return { reply: failed ? reply : { ...reply, release }, failed };
+      if (failed) slabs.release();
+      return { reply: failed ? reply : { ...reply, release: () => slabs.release() }, failed };
     } catch (error) {
-      release();
+      slabs.release();
       throw error;
     }
   }
@@ -92,7 +89,7 @@ export class BatchFiller {
     return true;
   }
 
-  async #fillAll(demands: readonly (readonly LogBatch[])[]): Promise<Filled[]> {
+  async #fillAll(demands: readonly (readonly LogBatch[])[], slabs: Slabs): Promise<Filled[]> {
     const sought = await this.#seekAll(demands);
     const pace = new Pace();
     const filled: Filled[] = [];
@@ -107,11 +104,12 @@ export class BatchFiller {
           failure = real;
           break;
         }
-        if (batch.wanted === null) chunks.push(real);
-        else chunks.push(...restoreBatch(real, batch.bytes));
+        if (batch.wanted === null) chunks.push(...slabs.cut(), real);
+        else for (const piece of restoreBatch(real, batch.bytes)) slabs.write(piece);
         batchCount += 1;
         if (pace.isDue(real.length)) await nextTurn();
       }
+      chunks.push(...slabs.cut());
       const errorCode = failure === undefined ? 0 : this.#errorCodeOf(failure);
       filled.push({ chunks, batchCount, errorCode: batchCount === 0 ? errorCode : 0 });
     }

@@ -22,6 +22,7 @@ import { AnswerFiller } from '../../proxy/fetch/answer-filler.ts';
 import { BatchFiller } from '../../proxy/fetch/batch-filler.ts';
 import { fetchHandler } from '../../proxy/fetch/fetch-handler.ts';
 import { ObservedRatios } from '../../proxy/fetch/observed-ratios.ts';
+import { SlabPool } from '../../proxy/fetch/slab-pool.ts';
 import { ByteBudget } from '../../proxy/net/byte-budget.ts';
 import { produceHandler } from '../../proxy/produce/produce-handler.ts';
 import { BatchResolver } from '../../proxy/read/batch-resolver.ts';
@@ -139,7 +140,7 @@ async function benchFetch(batch: Buffer, hollow: boolean): Promise<void> {
   });
   const filler = new BatchFiller(
     new BatchResolver([source], log),
-    new ByteBudget(64 * MEBIBYTE),
+    new SlabPool(new ByteBudget(64 * MEBIBYTE)),
     log,
   );
   const ratios = new ObservedRatios();

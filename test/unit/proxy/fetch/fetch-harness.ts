@@ -25,6 +25,7 @@ import { AnswerFiller } from '../../../../proxy/fetch/answer-filler.ts';
 import { BatchFiller } from '../../../../proxy/fetch/batch-filler.ts';
 import { fetchHandler } from '../../../../proxy/fetch/fetch-handler.ts';
 import { ObservedRatios } from '../../../../proxy/fetch/observed-ratios.ts';
+import { SlabPool } from '../../../../proxy/fetch/slab-pool.ts';
 import { ByteBudget } from '../../../../proxy/net/byte-budget.ts';
 import type { CatalogTopic } from '../../../../proxy/topics/topic-catalog.ts';
 import { FakeCatalog, idOf, topicOf } from '../../../support/fake-catalog.ts';
@@ -84,7 +85,7 @@ export class FetchHarness {
     this.catalog = new FakeCatalog(known, hidden);
     this.budget = new ByteBudget(budgetBytes);
     const log = pino({}, { write: (line: string): unknown => this.warnings.push(line) });
-    this.filler = new BatchFiller(this.read.resolver, this.budget, log);
+    this.filler = new BatchFiller(this.read.resolver, new SlabPool(this.budget), log);
     const { catalog, ratios, filler } = this;
     this.handler = fetchHandler({
       catalog,
@@ -211,4 +212,9 @@ export function nextOffset(
 ): bigint {
   const last = batchesOf(body, topic, partition).at(-1);
   return last === undefined ? from : lastOffset(last) + 1n;
+}
+
+/** @returns what is reserved for so many bytes: whole slabs */
+export function slabBytes(bytes: number): number {
+  return Math.ceil(bytes / 65_536) * 65_536;
 }
