@@ -12,6 +12,8 @@ export const COORDINATOR_ERROR_CODES = [
   'COORDINATOR_RANGES_EXHAUSTED',
   /** A value in Redis, or an answer of a script, does not have the form that this version knows. */
   'COORDINATOR_RECORD_MALFORMED',
+  /** Redis does not take the password, or the user may not do what is needed. */
+  'COORDINATOR_REDIS_DENIED',
   /** `maxmemory-policy` is not `noeviction`. */
   'COORDINATOR_REDIS_POLICY',
   /** Redis cannot be reached, or broke off, or refused a command. */

@@ -11,6 +11,7 @@ export type RedisPart = 'heartbeats' | 'announcements' | 'changes';
 /** These do not pass by waiting: an operator must act. */
 const REFUSALS: readonly string[] = [
   'COORDINATOR_FOREIGN_REDIS',
+  'COORDINATOR_REDIS_DENIED',
   'COORDINATOR_REDIS_POLICY',
   'COORDINATOR_REDIS_VERSION',
 ];

@@ -9,6 +9,9 @@ import { coordinatorError } from '../errors.ts';
 import { createClient, endpointName, type RedisEndpoint } from './endpoint.ts';
 import type { LuaScript } from './lua-script.ts';
 
+/** How Redis begins what it says to who has no, or not enough, rights. */
+const DENIED = /^(WRONGPASS|NOAUTH|NOPERM|ERR invalid password)/;
+
 /** An argument of a command. */
 export type RedisValue = string | number | Buffer;
 
@@ -25,7 +28,7 @@ export class RedisSession {
 
   /**
    * @param timeoutMs the most that opening, and later each command, may take
-   * @throws `COORDINATOR_REDIS_UNAVAILABLE`, `COORDINATOR_TIMED_OUT`
+   * @throws `COORDINATOR_REDIS_UNAVAILABLE`, `COORDINATOR_REDIS_DENIED`, `COORDINATOR_TIMED_OUT`
    */
   static async open(endpoint: RedisEndpoint, timeoutMs: number): Promise<RedisSession> {
     const client = createClient(endpoint, timeoutMs);
@@ -47,7 +50,7 @@ export class RedisSession {
   /**
    * @param extraMs how long the command itself may wait, for `XREAD BLOCK`
    * @returns the reply with bulk strings as buffers
-   * @throws `COORDINATOR_REDIS_UNAVAILABLE`, `COORDINATOR_TIMED_OUT`
+   * @throws `COORDINATOR_REDIS_UNAVAILABLE`, `COORDINATOR_REDIS_DENIED`, `COORDINATOR_TIMED_OUT`
    */
   async call(command: string, args: readonly RedisValue[], extraMs = 0): Promise<unknown> {
     const reply = this.#client.callBuffer(command, [...args]);
@@ -101,6 +104,12 @@ export class RedisSession {
 
   #unavailable(cause: unknown): Error {
     const reason = cause instanceof Error ? cause.message : String(cause);
+    // The client notes the command, and of AUTH an argument is the password.
+    if (cause instanceof Error) Reflect.deleteProperty(cause, 'command');
+    if (isReplyError(cause) && DENIED.test(reason)) {
+      const message = `Redis at ${this.#name} refuses access: ${reason}`;
+      return coordinatorError('COORDINATOR_REDIS_DENIED', message, { cause });
+    }
     return coordinatorError(
       'COORDINATOR_REDIS_UNAVAILABLE',
       `Redis at ${this.#name} failed: ${reason}`,
@@ -109,7 +118,7 @@ export class RedisSession {
   }
 }
 
-function isReplyError(error: unknown): boolean {
+function isReplyError(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError';
 }
 

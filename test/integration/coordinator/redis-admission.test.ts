@@ -1,4 +1,5 @@
 /** Which Redis may be used, and in which forms it may come. */
+import { inspect } from 'node:util';
 import { connect, createServer, type Server } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { freePort } from '../../../docker/local/ports.ts';
@@ -67,7 +68,7 @@ test('a Redis that becomes unusable later is told of, and used again when it is 
   session.close();
 });
 
-test('a password is used, and never appears in a message', async () => {
+test('a wrong password is refused at the start, and appears nowhere', async () => {
   const redis = await running();
   const session = await openSession(redis.url);
   await session.call('CONFIG', ['SET', 'requirepass', 's3cret-word']);
@@ -77,10 +78,12 @@ test('a password is used, and never appears in a message', async () => {
   expect(coordinator.status().connected).toBe(true);
 
   const log = new LogLines();
-  const wrong = await coordinators(`redis://:wr0ng-word@127.0.0.1:${redis.port}`).start({
-    logger: log.logger,
-  });
-  expect(wrong.coordinator.status().connected).toBe(false);
+  const wrong = coordinators(`redis://:wr0ng-word@127.0.0.1:${redis.port}`);
+  const error: unknown = await wrong
+    .start({ logger: log.logger })
+    .catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: 'COORDINATOR_REDIS_DENIED' });
+  expect(inspect(error, { depth: null })).not.toContain('wr0ng-word');
   expect(log.messages.length).toBeGreaterThan(0);
   expect(JSON.stringify(log.messages)).not.toContain('wr0ng-word');
 });
