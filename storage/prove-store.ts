@@ -21,16 +21,27 @@ export async function proveStore(
 ): Promise<void> {
   const key = `probe/${random(KEY_RANDOM_BYTES).toString('hex')}`;
   try {
-    expectBytes(store, 'a key that was never written', await store.get(key), undefined);
-    const winner = await provePutIfAbsent(store, key, random);
-    expectBytes(store, 'a key just written', await store.get(key), winner);
-    await proveRanges(store, key, winner);
-    const next = random(PROBE_BYTES);
-    await store.put(key, next);
-    expectBytes(store, 'a key just overwritten', await store.get(key), next);
-  } finally {
-    await store.delete([key]);
+    await prove(store, key, random);
+  } catch (error) {
+    // What was found out says more than why it cannot be cleaned up.
+    await store.delete([key]).catch(() => {});
+    throw error;
   }
+  await store.delete([key]);
+}
+
+async function prove(
+  store: ObjectStore,
+  key: string,
+  random: (byteCount: number) => Buffer,
+): Promise<void> {
+  expectBytes(store, 'a key that was never written', await store.get(key), undefined);
+  const winner = await provePutIfAbsent(store, key, random);
+  expectBytes(store, 'a key just written', await store.get(key), winner);
+  await proveRanges(store, key, winner);
+  const next = random(PROBE_BYTES);
+  await store.put(key, next);
+  expectBytes(store, 'a key just overwritten', await store.get(key), next);
 }
 
 /** @returns the bytes of the one put that may win */
