@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { SlabPool } from '../../../../proxy/fetch/slab-pool.ts';
 import { ByteBudget } from '../../../../proxy/net/byte-budget.ts';
