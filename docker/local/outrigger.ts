@@ -2,6 +2,7 @@
  * Starts members of Outrigger as processes of their own, as `outrigger start` does, so that a test
  * can stop, kill and restart them like any other server.
  */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runDir } from './cache.ts';
@@ -10,6 +11,8 @@ import { freePort, freePortRange } from './ports.ts';
 import { type Server, startServer, waitUntilReady } from './process.ts';
 
 const HOST = '127.0.0.1';
+/** What it logs once it serves requests: the only sign where a probe would need credentials. */
+const READY = '"msg":"ready"';
 const COMMAND = fileURLToPath(new URL('../../cli/outrigger.ts', import.meta.url));
 /** Two for each broker; a local cluster has few. */
 const NODE_PORTS = 20;
@@ -59,11 +62,14 @@ export async function startOutrigger(options: OutriggerOptions): Promise<Outrigg
     'node.ports': `${first}-${last}`,
     ...options.configs,
   });
+  const asksForCredentials = options.configs?.['kafka.security.protocol'] !== undefined;
   let server: Server | undefined;
   const start = async (): Promise<void> => {
     if (server !== undefined) throw new Error('Outrigger runs already');
     server = startServer(process.execPath, [options.script ?? COMMAND, 'start'], { logFile, env });
+    const before = (await readFile(logFile, 'utf8')).length;
     await waitUntilReady(server, 'Outrigger', async () => {
+      if (asksForCredentials) return (await readFile(logFile, 'utf8')).includes(READY, before);
       const brokers = await probeBrokers(port);
       return brokers !== undefined && brokers.length > 0;
     });

@@ -1,7 +1,7 @@
 /** Starts that cannot succeed: each ends with a code and words to act on, and leaves nothing. */
 import { writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
-import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { once } from 'node:events';
@@ -11,6 +11,7 @@ import { type Kafka, startKafka } from '../../docker/local/kafka.ts';
 import { freePort, freePortRange } from '../../docker/local/ports.ts';
 import { runCommand } from '../../docker/local/process.ts';
 import { type Redis, startRedis } from '../../docker/local/redis.ts';
+import { redisCommand } from '../faults/support/site.ts';
 import { startMember } from './support/start-member.ts';
 
 const COMMAND = fileURLToPath(new URL('../../cli/outrigger.ts', import.meta.url));
@@ -228,19 +229,12 @@ describe('Redis', () => {
     const onForgetful = { ...working(), 'redis.url': forgetful.url };
     await expectRefused(onForgetful, 'COORDINATOR_REDIS_POLICY', /noeviction/);
     await forgetful.stop();
-    await command(redis.port, 'CONFIG SET requirepass right-password');
+    await redisCommand(redis.port, 'CONFIG SET requirepass right-password');
     const wrong = { ...working(), 'redis.url': redis.url, 'redis.password': 'wrong-password' };
     await expectRefused(wrong, 'COORDINATOR_REDIS_DENIED', /WRONGPASS/);
     await expect(startMember(wrong)).rejects.not.toThrow('wrong-password');
   });
 });
-
-async function command(port: number, text: string): Promise<void> {
-  const socket = connect({ host: '127.0.0.1', port });
-  socket.write(`${text}\r\n`);
-  await once(socket, 'data');
-  socket.destroy();
-}
 
 const NO_SUCH_KEY = '<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>';
 

@@ -2,13 +2,18 @@
  * Redis that hangs, dies and comes back empty under load: producers, consumers at the end of the
  * log and consumers at its beginning notice nothing, and members find each other again.
  */
-import { createConnection } from 'node:net';
 import { afterAll, beforeAll, expect, inject, onTestFailed, test, vi } from 'vitest';
 import { runDir } from '../../docker/local/cache.ts';
 import { type Outrigger, startOutrigger } from '../../docker/local/outrigger.ts';
 import { type Redis, startRedis } from '../../docker/local/redis.ts';
 import { apis } from '../../kafka/index.ts';
-import { createTopic, LEVEL_ERROR, logOf, withConnection } from '../faults/support/site.ts';
+import {
+  createTopic,
+  LEVEL_ERROR,
+  logOf,
+  redisCommand,
+  withConnection,
+} from '../faults/support/site.ts';
 import { Workload } from '../faults/support/workload.ts';
 
 const PATIENCE = { timeout: 60_000, interval: 200 } as const;
@@ -97,13 +102,6 @@ async function disklessNodeCount(topic: string): Promise<number> {
 }
 
 async function redisPid(): Promise<number> {
-  const socket = createConnection({ host: '127.0.0.1', port: redis.port });
-  socket.write('INFO server\r\n');
-  let text = '';
-  for await (const chunk of socket) {
-    text += String(chunk);
-    const found = /process_id:(\d+)/.exec(text)?.[1];
-    if (found !== undefined) return Number(found);
-  }
-  throw new Error('Redis did not say its process id');
+  const info = await redisCommand(redis.port, 'INFO server');
+  return Number(/process_id:(\d+)/.exec(info)?.[1]);
 }

@@ -1,5 +1,7 @@
 /** Members in front of a cluster, with what they need, and the few calls that fault tests make. */
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import type { Outrigger } from '../../../docker/local/outrigger.ts';
 import {
   apis,
@@ -11,6 +13,7 @@ import {
   kafkaErrorName,
   lastOffset,
   MAGIC_V2,
+  type SaslCredentials,
 } from '../../../kafka/index.ts';
 import { uniqueName } from '../../integration/support/names.ts';
 
@@ -29,8 +32,9 @@ export function endpointOf(address: string): Endpoint {
 export async function withConnection<T>(
   bootstrap: string,
   use: (connection: BrokerConnection) => Promise<T>,
+  sasl?: SaslCredentials,
 ): Promise<T> {
-  const connection = await BrokerConnection.open(endpointOf(bootstrap), CLIENT);
+  const connection = await BrokerConnection.open(endpointOf(bootstrap), { ...CLIENT, sasl });
   try {
     return await use(connection);
   } finally {
@@ -43,13 +47,14 @@ export interface TopicOptions {
   readonly partitions?: number;
   readonly replicationFactor?: number;
   readonly configs?: Readonly<Record<string, string>>;
+  readonly sasl?: SaslCredentials;
 }
 
 /** @returns the name of a new diskless topic, of which every partition has a leader */
 export async function createTopic(bootstrap: string, options: TopicOptions = {}): Promise<string> {
   const { name = uniqueName('faults'), partitions = PARTITIONS, replicationFactor = 1 } = options;
   const configs = { 'diskless.enable': 'true', ...options.configs };
-  await withConnection(bootstrap, async (connection) => {
+  const create = async (connection: BrokerConnection): Promise<void> => {
     const topic = {
       name,
       numPartitions: partitions,
@@ -62,7 +67,8 @@ export async function createTopic(bootstrap: string, options: TopicOptions = {})
       topics: [topic],
     });
     expectNone(topics[0]?.errorCode, `creating ${name}`);
-  });
+  };
+  await withConnection(bootstrap, create, options.sasl);
   return name;
 }
 
@@ -127,6 +133,16 @@ async function fetchOnce(
   const fetched = answer.responses[0]?.partitions[0];
   const errorCode = answer.errorCode || (fetched?.errorCode ?? 0);
   return { errorCode, records: fetched?.records ?? Buffer.alloc(0) };
+}
+
+/** @returns the beginning of what Redis answers */
+export async function redisCommand(port: number, command: string): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port });
+  socket.write(`${command}\r\n`);
+  // The socket has no encoding set.
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  socket.destroy();
+  return answer.toString('latin1');
 }
 
 /** One entry of a member's log. */
