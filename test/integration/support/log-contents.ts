@@ -10,6 +10,8 @@ export interface LogContents {
   readonly placeholders: number;
   /** Batches with records of their own, or control records. */
   readonly others: number;
+  /** How often a batch is of the other kind than the one before it. */
+  readonly changes: number;
 }
 
 /**
@@ -31,6 +33,8 @@ export async function logContents(
     const topicId = topics[0]?.topicId ?? '';
     let placeholders = 0;
     let others = 0;
+    let changes = 0;
+    let wasPlaceholder: boolean | undefined;
     const listed = await broker.request(apis.ListOffsets, {
       replicaId: -1,
       topics: [{ name: topic, partitions: [{ partitionIndex: partition, timestamp: EARLIEST }] }],
@@ -48,11 +52,14 @@ export async function logContents(
       const fetched = responses[0]?.partitions[0];
       const records = fetched?.records ?? Buffer.alloc(0);
       for (const batch of completeBatches(records)) {
-        if (batch.includes(MARKER)) placeholders += 1;
+        const isPlaceholder = batch.includes(MARKER);
+        if (isPlaceholder) placeholders += 1;
         else others += 1;
+        if (wasPlaceholder !== undefined && isPlaceholder !== wasPlaceholder) changes += 1;
+        wasPlaceholder = isPlaceholder;
         fetchOffset = lastOffset(batch) + 1n;
       }
-      if (records.length === 0) return { placeholders, others };
+      if (records.length === 0) return { placeholders, others, changes };
     }
   } finally {
     await broker.close();
