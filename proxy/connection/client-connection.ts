@@ -19,6 +19,7 @@ import { FrameReader, type Frame } from '../net/frame-reader.ts';
 import { writeFrame } from '../net/write-frame.ts';
 import { endExchange, newExchange, type Exchange } from './exchange.ts';
 import type {
+  Answer,
   ConnectionContext,
   Forward,
   Handled,
@@ -130,7 +131,7 @@ export class ClientConnection {
 
   #onRequest(frame: Frame): void {
     this.#stalls.progress();
-    const exchange = newExchange(frame.reservedBytes);
+    const exchange = newExchange(frame.release);
     try {
       const request = { ...parseRequestHeader(frame.bytes), frame: frame.bytes };
       const handler = this.#options.handlerOf(request.apiKey);
@@ -146,7 +147,7 @@ export class ClientConnection {
       else this.#onHandled(exchange, handled);
       this.#updateReading();
     } catch (error) {
-      this.#release(exchange);
+      exchange.release();
       this.#fail(error);
     }
   }
@@ -155,7 +156,7 @@ export class ClientConnection {
     handled
       .then((value) => this.#onHandled(exchange, value))
       .catch((error: unknown) => {
-        this.#release(exchange);
+        exchange.release();
         this.#fail(error);
       });
   }
@@ -170,7 +171,7 @@ export class ClientConnection {
     while (next?.handled != null) {
       this.#toForward.shift();
       if (next.handled.kind === 'forward') this.#forward(next, next.handled);
-      else this.#answer(next, next.handled.reply);
+      else this.#answerItself(next, next.handled);
       next = this.#toForward[0];
     }
     this.#updateReading();
@@ -178,7 +179,7 @@ export class ClientConnection {
 
   #forward(exchange: Exchange, forward: Forward): void {
     exchange.forwarded = true;
-    writeFrame(this.#options.upstream, forward.frame, () => this.#release(exchange));
+    writeFrame(this.#options.upstream, forward.frame, exchange.release);
     if (forward.reply === 'none') {
       endExchange(exchange, 'answered');
       // Only now: the last answer of a connection that is to be closed ends the upstream side.
@@ -188,8 +189,14 @@ export class ClientConnection {
     }
   }
 
+  #answerItself(exchange: Exchange, { reply }: Answer): void {
+    if (reply === null) exchange.release();
+    // The reply may hold views of the request.
+    this.#answer(exchange, reply === null ? null : releasing(reply, exchange.release));
+  }
+
   #onBrokerFrame(frame: Frame): void {
-    const release = once(() => this.#options.replyBudget.release(frame.reservedBytes));
+    const { release } = frame;
     const exchange = this.#awaitingBroker[0];
     if (exchange === undefined || correlationIdOf(frame.bytes) !== exchange.correlationId) {
       release();
@@ -220,11 +227,7 @@ export class ClientConnection {
         this.#answer(exchange, null);
         return;
       }
-      const both = (): void => {
-        release();
-        reply.release?.();
-      };
-      this.#answer(exchange, { chunks: reply.chunks, release: both });
+      this.#answer(exchange, releasing(reply, release));
     };
     const onError = (error: unknown): void => {
       release();
@@ -250,10 +253,7 @@ export class ClientConnection {
     while (next !== undefined && next.reply !== undefined) {
       this.#toAnswer.shift();
       if (next.reply !== null) this.#send(next.reply);
-      if (next.handled?.kind === 'answer') {
-        this.#release(next);
-        this.#draining ||= next.handled.close ?? false;
-      }
+      if (next.handled?.kind === 'answer') this.#draining ||= next.handled.close ?? false;
       next = this.#toAnswer[0];
     }
     this.#updateReading();
@@ -353,13 +353,8 @@ export class ClientConnection {
     exchange.reply?.release?.();
     const { handled } = exchange;
     if (handled === null) return; // its handler is still at work, and ends here when it is done
-    if (!exchange.forwarded) this.#release(exchange);
+    if (!exchange.forwarded) exchange.release();
     endExchange(exchange, exchange.forwarded ? 'lost' : 'unsent');
-  }
-
-  #release(exchange: Exchange): void {
-    this.#options.requestBudget.release(exchange.reservedBytes);
-    exchange.reservedBytes = 0;
   }
 }
 
@@ -368,10 +363,11 @@ function correlationIdOf(frame: Buffer): number | undefined {
   return frame.length < 4 ? undefined : frame.readInt32BE(0);
 }
 
-function once(action: () => void): () => void {
-  let done = false;
-  return () => {
-    if (!done) action();
-    done = true;
+/** @returns the reply, whose end also releases what it was made of */
+function releasing(reply: Reply, release: () => void): Reply {
+  const both = (): void => {
+    reply.release?.();
+    release();
   };
+  return { chunks: reply.chunks, release: both };
 }

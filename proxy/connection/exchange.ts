@@ -3,7 +3,8 @@ import type { ForwardOutcome, Handled, Reply } from './handler.ts';
 
 export interface Exchange {
   correlationId: number;
-  reservedBytes: number;
+  /** Releases the request's frame. */
+  readonly release: () => void;
   /** Null until the handler has decided. */
   handled: Handled | null;
   forwarded: boolean;
@@ -13,11 +14,11 @@ export interface Exchange {
   reply: Reply | null | undefined;
 }
 
-/** @param reservedBytes what the request's frame holds of the budget */
-export function newExchange(reservedBytes: number): Exchange {
+/** @param release releases the request's frame, however often it is called */
+export function newExchange(release: () => void): Exchange {
   return {
     correlationId: 0,
-    reservedBytes,
+    release,
     handled: null,
     forwarded: false,
     ended: false,

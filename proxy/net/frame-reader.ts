@@ -8,17 +8,23 @@
 import type { Socket } from 'node:net';
 import { proxyError, type ProxyErrorCode } from '../errors.ts';
 import type { ByteBudget } from './byte-budget.ts';
+import { freeMemory } from './free-memory.ts';
 
 /**
  * Frames up to this size need no reservation, so that heartbeats pass when the budget is used up.
  */
 const UNRESERVED_BYTES_MAX = 16 * 1024;
 const PREFIX_BYTES = 4;
+const NO_BYTES = Buffer.alloc(0);
 
-/** One frame without its length prefix. Its owner releases `reservedBytes` when done with it. */
+/** One frame without its length prefix. */
 export interface Frame {
   readonly bytes: Buffer;
-  readonly reservedBytes: number;
+  /**
+   * Gives back what was reserved for it, however often it is called; `bytes` and all views of them
+   * may be empty afterwards.
+   */
+  readonly release: () => void;
 }
 
 export interface FrameReaderOptions {
@@ -118,10 +124,7 @@ export class FrameReader {
     this.#prefixBytes = 0;
     this.#reservedBytes = length > UNRESERVED_BYTES_MAX ? length : 0;
     if (rest.length >= length) {
-      this.#options.onFrame({
-        bytes: rest.subarray(0, length),
-        reservedBytes: this.#reservedBytes,
-      });
+      this.#deliver(rest.subarray(0, length));
       return rest.subarray(length);
     }
     this.#frame = Buffer.allocUnsafeSlow(length);
@@ -135,9 +138,22 @@ export class FrameReader {
     this.#frameBytes += taken;
     if (this.#frameBytes === frame.length) {
       this.#frame = null;
-      this.#options.onFrame({ bytes: frame, reservedBytes: this.#reservedBytes });
+      this.#deliver(frame);
     }
-    return chunk.subarray(taken);
+    if (taken < chunk.buffer.byteLength) return chunk.subarray(taken);
+    freeMemory(chunk);
+    return NO_BYTES;
+  }
+
+  #deliver(bytes: Buffer): void {
+    let reservedBytes = this.#reservedBytes;
+    const release = (): void => {
+      if (reservedBytes === 0) return;
+      this.#options.budget.release(reservedBytes);
+      reservedBytes = 0;
+      if (bytes.length === bytes.buffer.byteLength) freeMemory(bytes);
+    };
+    this.#options.onFrame({ bytes, release });
   }
 
   async #awaitBudget(length: number): Promise<void> {
@@ -149,7 +165,7 @@ export class FrameReader {
       this.#options.budget.release(length);
       return;
     }
-    this.#begin(length, Buffer.alloc(0));
+    this.#begin(length, NO_BYTES);
     this.#readOn();
   }
 
