@@ -29,12 +29,20 @@ export const STORAGE_ERROR_CODES = [
   'STORAGE_FULL',
   /** The store does not return what was just written, or returns the wrong range. */
   'STORAGE_INCONSISTENT',
+  /** An entry or snapshot of a journal is damaged, missing, or may not follow on those before it. */
+  'STORAGE_JOURNAL_CORRUPT',
+  /** A journal entry may or may not have been written. */
+  'STORAGE_JOURNAL_UNRESOLVED',
   /** A key that no store could hold under this project's rules. */
   'STORAGE_KEY_INVALID',
+  /** A merged file, an index or a batch in it is damaged. */
+  'STORAGE_MERGED_CORRUPT',
   /** A small JSON object (identity, tag key, topic record) cannot be understood. */
   'STORAGE_RECORD_CORRUPT',
   /** The store understood the request and will not do it. */
   'STORAGE_REFUSED',
+  /** A file of a consolidated segment is damaged, or batches cannot make one. */
+  'STORAGE_SEGMENT_CORRUPT',
   /** No answer in time. */
   'STORAGE_TIMEOUT',
   /** The store cannot be reached or answers with a server error. */
