@@ -29,7 +29,9 @@ export const STORAGE_ERROR_CODES = [
   'STORAGE_FULL',
   /** The store does not return what was just written, or returns the wrong range. */
   'STORAGE_INCONSISTENT',
-  /** An entry or snapshot of a journal is damaged, missing, or may not follow on those before it. */
+  /**
+   * An entry or snapshot of a journal is damaged, missing, or may not follow on those before it.
+   */
   'STORAGE_JOURNAL_CORRUPT',
   /** A journal entry may or may not have been written. */
   'STORAGE_JOURNAL_UNRESOLVED',

@@ -1,0 +1,146 @@
+/**
+ * Builds a merged file. All sizes are known before the first byte is there, so the file is planned
+ * first and filled then, in any order: whoever fills it needs one WAL file at a time. Promises one
+ * allocation of the file's size, one copy of each batch, and that what was not planned is refused.
+ */
+import assert from 'node:assert/strict';
+import { crc32c, crc32cOfChunks, maxTimestamp, partitionLeaderEpoch } from '../kafka/index.ts';
+import { batchProblem, INDEX_ROW_BYTES, writeIndexRow } from './extent-index.ts';
+import type { IndexedBatch, LogBatch } from './extent-index.ts';
+import { frameMergedFile, mergedHeaderBytes, MERGED_FILE_BYTES_MAX } from './merged-file.ts';
+import type { MergedExtent, MergedFileHead } from './merged-file.ts';
+
+export interface PlannedBatch extends LogBatch {
+  /** The batch's bytes. */
+  readonly length: number;
+}
+
+/** One partition's share of the file. A partition may have several. */
+export interface PlannedExtent {
+  readonly topicId: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly startOffset: bigint;
+  /** Exclusive. */
+  readonly endOffset: bigint;
+  /** At least one, offsets rising; each with an offset that the extent covers. */
+  readonly batches: readonly PlannedBatch[];
+}
+
+export interface BuiltMergedFile {
+  /** The pieces of the object's body. */
+  readonly body: readonly Buffer[];
+  readonly crc32c: number;
+  readonly fileBytes: number;
+}
+
+interface PlacedExtent {
+  readonly plan: PlannedExtent;
+  readonly batches: readonly IndexedBatch[];
+  readonly indexPosition: number;
+}
+
+export class MergedFileBuilder {
+  readonly #head: MergedFileHead;
+  readonly #extents: readonly PlacedExtent[];
+  /** Everything before the footer; the header is written last. */
+  readonly #file: Buffer;
+  readonly #missing: Set<IndexedBatch>;
+
+  /** @param extents all together, with their indexes, below `MERGED_FILE_BYTES_MAX` */
+  constructor(head: MergedFileHead, extents: readonly PlannedExtent[]) {
+    this.#head = head;
+    let position = mergedHeaderBytes(head.clusterId);
+    this.#extents = extents.map((plan) => {
+      const placed = placeExtent(plan, position);
+      position = placed.indexPosition + plan.batches.length * INDEX_ROW_BYTES;
+      return placed;
+    });
+    assert(position <= MERGED_FILE_BYTES_MAX, `a merged file of ${position} bytes is too large`);
+    this.#file = Buffer.allocUnsafeSlow(position);
+    this.#missing = new Set(this.#extents.flatMap(({ batches }) => batches));
+    for (const { batches, indexPosition } of this.#extents) {
+      let at = indexPosition;
+      for (const batch of batches) at = writeIndexRow(this.#file, at, batch);
+    }
+  }
+
+  /**
+   * Copies a batch into its place.
+   *
+   * @param extent which one of the planned extents
+   * @param batch which one of its batches
+   * @param chunks the batch as a consumer gets it, with the planned offsets in it and a right CRC
+   */
+  place(extent: number, batch: number, chunks: readonly Buffer[]): void {
+    const planned = this.#extents[extent]?.batches[batch];
+    assert(planned !== undefined, 'no such batch was planned');
+    const { position, length } = planned;
+    const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    assert.equal(bytes, length, 'the batch does not have the planned length');
+    let at = position;
+    for (const chunk of chunks) at += chunk.copy(this.#file, at);
+    const problem = batchProblem(this.#file.subarray(position, at), planned);
+    assert.equal(problem, undefined, `the batch has the wrong ${problem}`);
+    this.#missing.delete(planned);
+  }
+
+  /** @returns the directory, once every batch is in its place */
+  extents(): readonly MergedExtent[] {
+    assert.equal(this.#missing.size, 0, 'not every planned batch is there');
+    return this.#extents.map(({ plan, batches, indexPosition }) => {
+      const { topicId, topic, partition, startOffset, endOffset } = plan;
+      const position = batches[0]?.position ?? indexPosition;
+      const indexBytes = batches.length * INDEX_ROW_BYTES;
+      const rows = this.#file.subarray(indexPosition, indexPosition + indexBytes);
+      let maxTimestampMs = -1n;
+      for (const batch of batches) {
+        const latest = maxTimestamp(this.#file, batch.position);
+        if (latest > maxTimestampMs) maxTimestampMs = latest;
+      }
+      const last = batches.at(-1)?.position ?? position;
+      return {
+        topicId,
+        topic,
+        partition,
+        startOffset,
+        endOffset,
+        position,
+        bytes: indexPosition - position,
+        indexBytes,
+        indexCrc: crc32c(rows),
+        leaderEpoch: partitionLeaderEpoch(this.#file, last),
+        maxTimestampMs,
+      };
+    });
+  }
+
+  /**
+   * @param entry what the file commits, if it commits anything
+   * @returns the body to put; it refers to the builder's bytes
+   */
+  finish(entry?: Buffer): BuiltMergedFile {
+    const extents = this.extents();
+    const { header, footer } = frameMergedFile(this.#head, this.#file.length, extents, entry);
+    header.copy(this.#file);
+    const body = [this.#file, footer];
+    const fileBytes = this.#file.length + footer.length;
+    return { body, crc32c: crc32cOfChunks(body), fileBytes };
+  }
+}
+
+function placeExtent(plan: PlannedExtent, start: number): PlacedExtent {
+  const { startOffset, endOffset, batches } = plan;
+  assert(batches.length > 0 && startOffset < endOffset, 'an extent holds at least one batch');
+  let position = start;
+  let next = -1n;
+  const placed = batches.map((batch) => {
+    assert(batch.baseOffset > next && batch.lastOffset >= batch.baseOffset, 'offsets rise');
+    assert(batch.lastOffset >= startOffset && batch.lastOffset < endOffset, 'not in the extent');
+    next = batch.lastOffset;
+    const indexed = { ...batch, position };
+    position += batch.length;
+    return indexed;
+  });
+  return { plan, batches: placed, indexPosition: position };
+}

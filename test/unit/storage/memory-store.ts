@@ -1,0 +1,90 @@
+/**
+ * An object store in memory, for tests that make thousands of calls. Besides what every store does
+ * it can let a put-if-absent arrive late: after its caller was told that there is no answer.
+ */
+import { storageError } from '../../../storage/index.ts';
+import type {
+  GetOutcome,
+  HeadOutcome,
+  ListedObject,
+  ListOptions,
+  ObjectBody,
+  ObjectStore,
+  PutIfAbsentOutcome,
+} from '../../../storage/index.ts';
+
+export class MemoryStore implements ObjectStore {
+  readonly location = 'memory://';
+  readonly objects = new Map<string, Buffer>();
+  readonly #late: { readonly key: string; readonly bytes: Buffer }[] = [];
+  #delayed = 0;
+
+  /** The next put-if-absents are under way until `arrive`, and fail as if nobody answered. */
+  delayNext(count: number): void {
+    this.#delayed = count;
+  }
+
+  /** Everything that is under way arrives, or meets what is there. */
+  arrive(): void {
+    for (const { key, bytes } of this.#late.splice(0)) {
+      if (!this.objects.has(key)) this.objects.set(key, bytes);
+    }
+  }
+
+  async put(key: string, body: ObjectBody): Promise<void> {
+    this.objects.set(key, joined(body));
+  }
+
+  async putIfAbsent(key: string, body: ObjectBody): Promise<PutIfAbsentOutcome> {
+    if (this.#delayed > 0) {
+      this.#delayed--;
+      this.#late.push({ key, bytes: joined(body) });
+      throw storageError('STORAGE_TIMEOUT', 'No answer in time.', {
+        retriable: true,
+        details: { ambiguous: true },
+      });
+    }
+    if (this.objects.has(key)) return { kind: 'exists' };
+    this.objects.set(key, joined(body));
+    return { kind: 'stored' };
+  }
+
+  async get(key: string): Promise<GetOutcome> {
+    const bytes = this.objects.get(key);
+    return bytes === undefined ? { kind: 'missing' } : { kind: 'found', bytes: Buffer.from(bytes) };
+  }
+
+  async getRange(key: string, position: number, length: number): Promise<GetOutcome> {
+    const bytes = this.objects.get(key);
+    if (bytes === undefined) return { kind: 'missing' };
+    return { kind: 'found', bytes: Buffer.from(bytes.subarray(position, position + length)) };
+  }
+
+  async head(key: string): Promise<HeadOutcome> {
+    const bytes = this.objects.get(key);
+    if (bytes === undefined) return { kind: 'missing' };
+    return { kind: 'found', byteCount: bytes.length, modifiedMs: 0 };
+  }
+
+  async delete(keys: readonly string[]): Promise<void> {
+    for (const key of keys) this.objects.delete(key);
+  }
+
+  async *list(prefix: string, options: ListOptions = {}): AsyncIterable<ListedObject> {
+    const { startAfter = '' } = options;
+    const keys = [...this.objects.keys()].filter(
+      (key) => key.startsWith(prefix) && key > startAfter,
+    );
+    for (const key of keys.sort()) {
+      yield { key, byteCount: this.objects.get(key)?.length ?? 0, modifiedMs: 0 };
+    }
+  }
+
+  async close(): Promise<void> {
+    this.objects.clear();
+  }
+}
+
+function joined(body: ObjectBody): Buffer {
+  return Buffer.isBuffer(body) ? Buffer.from(body) : Buffer.concat([...body]);
+}
