@@ -1,7 +1,8 @@
 /**
- * The memory of filled batches: slabs of one size, used again and again, and never more of them than
- * the budget has room for. Batches are copied into slabs, because an answer that waits for a slow
- * client must not keep the files alive that its batches came from: the cache has long dropped them.
+ * The memory of filled batches: slabs of one size, used again and again, and never more of them
+ * than the budget has room for. Batches are copied into slabs, because an answer that waits for a
+ * slow client must not keep the files alive that its batches came from: the cache has long dropped
+ * them.
  */
 import type { ByteBudget } from '../net/byte-budget.ts';
 

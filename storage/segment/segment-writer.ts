@@ -34,7 +34,9 @@ import { TransactionIndexWriter } from './transaction-index.ts';
 export const SEGMENT_BYTES_MAX = 1024 * 1024 * 1024;
 /** Kafka's default of `index.interval.bytes`. */
 export const INDEX_INTERVAL_BYTES = 4096;
-/** What fits into a time index of Kafka's default `segment.index.bytes`, 10 MiB, closing entry out. */
+/**
+ * What fits into a time index of Kafka's default `segment.index.bytes`, 10 MiB, closing entry out.
+ */
 const INDEX_ENTRIES_MAX = Math.floor((10 * 1024 * 1024) / 12) - 1;
 /** 34 MB of transaction index: 1 GiB of markers could hold ten times as many. */
 const ABORTED_MAX = 1_000_000;

@@ -169,7 +169,9 @@ async function benchFetch(batch: Buffer, hollow: boolean): Promise<void> {
   await measure(name, BATCHES_PER_ANSWER, 100, () => roundTrip(handler, request, answer));
 }
 
-/** What the broker's log holds: placeholders of one file in the cache, or the batches themselves. */
+/**
+ * What the broker's log holds: placeholders of one file in the cache, or the batches themselves.
+ */
 function logOf(batch: Buffer, hollow: boolean, cache: WalFileCache): Buffer[] {
   const batches = Array.from({ length: BATCHES_PER_ANSWER }, () => batch);
   if (!hollow) return batches;

@@ -1,4 +1,6 @@
-/** The topics of a benchmark, made and deleted through the bootstrap address of a cluster or proxy. */
+/**
+ * The topics of a benchmark, made and deleted through the bootstrap address of a cluster or proxy.
+ */
 import { apis, BrokerConnection, kafkaErrorName, ZERO_UUID } from '../../kafka/index.ts';
 
 const TIMEOUT_MS = 30_000;

@@ -1,6 +1,6 @@
 /**
- * The log as an operator reads it: nothing above `info` while all is well, and at the most talkative
- * level, while everything that has credentials fails, no payload and no secret.
+ * The log as an operator reads it: nothing above `info` while all is well, and at the most
+ * talkative level, while everything that has credentials fails, no payload and no secret.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,6 @@
-/** Share groups (KIP-932) on a diskless topic: every record once, but for those that are released. */
+/**
+ * Share groups (KIP-932) on a diskless topic: every record once, but for those that are released.
+ */
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { runDir } from '../../docker/local/cache.ts';

@@ -28,7 +28,8 @@ import org.apache.kafka.common.serialization.StringSerializer;
  * in the middle of a transaction in every stage, to be killed there and to be started again.
  *
  * Arguments: bootstrap, number of records, number of transactions after which the first stage
- * hangs, later ones a little sooner (-1 for never), then the topics, the first of which is filled when the program does not find it full.
+ * hangs, later ones a little sooner (-1 for never), then the topics, the first of which is filled
+ * when the program does not find it full.
  * Prints "hanging" when all stages hang; else, at the end, a line of JSON for each topic.
  */
 public final class ExactlyOnce {
@@ -154,7 +155,8 @@ public final class ExactlyOnce {
     /** A producer that has a successor can commit nothing more. */
     private boolean isFenced(String topic) {
         Map<String, Object> id = Map.of("transactional.id", topic + "-fenced");
-        try (KafkaProducer<String, String> zombie = producer(id); KafkaProducer<String, String> successor = producer(id)) {
+        try (KafkaProducer<String, String> zombie = producer(id);
+            KafkaProducer<String, String> successor = producer(id)) {
             zombie.initTransactions();
             zombie.beginTransaction();
             zombie.send(record(topic, "key-0", ABORTED + PADDING));
