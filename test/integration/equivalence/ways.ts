@@ -2,16 +2,18 @@
  * The three ways to Kafka that must be the same to a client: its brokers directly, a classic topic
  * through Outrigger, and a diskless topic through Outrigger.
  */
-import { expect, inject } from 'vitest';
+import { pino } from 'pino';
+import { expect, inject, vi } from 'vitest';
 import { runDir } from '../../../docker/local/cache.ts';
 import { type Outrigger, startOutrigger } from '../../../docker/local/outrigger.ts';
-import { apis, BrokerConnection, type Endpoint } from '../../../kafka/index.ts';
+import { apis, BrokerConnection, ClusterClient, type Endpoint } from '../../../kafka/index.ts';
 import { brokerIdOf } from '../../../proxy/nodes/node-id.ts';
-import { eventually } from '../support/eventually.ts';
 import { uniqueName } from '../support/names.ts';
 
 /** As ListOffsets names the end of a log. */
 const LATEST = -1n;
+const CLIENT = { clientId: 'ways' };
+const LEADERS_TIMEOUT = { timeout: 60_000, interval: 20 };
 /** Topics named so are diskless from their creation, whatever creates them. */
 const DISKLESS_PREFIX = 'diskless-';
 
@@ -60,6 +62,7 @@ export function topicName(way: Way, what: string): string {
 
 export interface TopicOptions {
   readonly partitions?: number;
+  readonly replicas?: number;
   /** Besides what makes it diskless. */
   readonly configs?: Readonly<Record<string, string>>;
 }
@@ -68,11 +71,11 @@ export interface TopicOptions {
 export async function createTopic(
   way: Way,
   what: string,
-  { partitions = 1, configs = {} }: TopicOptions = {},
+  { partitions = 1, replicas = 1, configs = {} }: TopicOptions = {},
 ): Promise<string> {
   const name = topicName(way, what);
   const entries = { ...configs, ...(way.isDiskless ? { 'diskless.enable': 'true' } : {}) };
-  const connection = await BrokerConnection.open(endpointOf(way.bootstrap), { clientId: 'ways' });
+  const connection = await BrokerConnection.open(endpointOf(way.bootstrap), CLIENT);
   try {
     const { topics } = await connection.request(apis.CreateTopics, {
       timeoutMs: 10_000,
@@ -80,7 +83,7 @@ export async function createTopic(
         {
           name,
           numPartitions: partitions,
-          replicationFactor: 1,
+          replicationFactor: replicas,
           assignments: [],
           configs: Object.entries(entries).map(([key, value]) => ({ name: key, value })),
         },
@@ -94,25 +97,31 @@ export async function createTopic(
   return name;
 }
 
-/** Clients see a new topic before all of its leaders know themselves, and each in its own way. */
+/** Waits for the leaders of a new topic: clients see it before all of them know themselves. */
 export async function untilLed(way: Way, name: string, partitionCount: number): Promise<void> {
-  const connection = await BrokerConnection.open(endpointOf(way.bootstrap), { clientId: 'ways' });
-  const partitions = Array.from({ length: partitionCount }, (_, partitionIndex) => ({
-    partitionIndex,
-    timestamp: LATEST,
-  }));
-  const notLed = async (): Promise<number> => {
-    const metadata = await connection.request(apis.Metadata, { topics: [{ name }] });
-    const known = metadata.topics[0]?.partitions.filter(({ leaderId }) => leaderId >= 0) ?? [];
-    const listed = await connection.request(apis.ListOffsets, {
-      replicaId: -1,
-      topics: [{ name, partitions }],
-    });
-    const led = listed.topics[0]?.partitions.filter(({ errorCode }) => errorCode === 0) ?? [];
-    return partitionCount - Math.min(known.length, led.length);
+  const client = new ClusterClient({
+    bootstrap: [endpointOf(way.bootstrap)],
+    connection: CLIENT,
+    logger: pino({ level: 'silent' }),
+    now: () => performance.now(),
+    random: () => 0,
+  });
+  const countLed = async (): Promise<number> => {
+    const node = await client.toAny();
+    const { topics } = await node.request(apis.Metadata, { topics: [{ name }] });
+    let led = 0;
+    for (const { leaderId, partitionIndex } of topics[0]?.partitions ?? []) {
+      const leader = await client.toBroker(leaderId);
+      const listed = await leader.request(apis.ListOffsets, {
+        replicaId: -1,
+        topics: [{ name, partitions: [{ partitionIndex, timestamp: LATEST }] }],
+      });
+      if (listed.topics[0]?.partitions[0]?.errorCode === 0) led += 1;
+    }
+    return led;
   };
-  await eventually(notLed).toBe(0);
-  await connection.close();
+  await vi.waitFor(async () => expect(await countLed()).toBe(partitionCount), LEADERS_TIMEOUT);
+  await client.close();
 }
 
 export function endpointOf(address: string): Endpoint {

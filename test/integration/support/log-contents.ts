@@ -1,5 +1,6 @@
 /** What a partition's own log in the broker consists of. */
-import { apis, BrokerConnection, completeBatches, lastOffset } from '../../../kafka/index.ts';
+import { pino } from 'pino';
+import { apis, ClusterClient, completeBatches, lastOffset } from '../../../kafka/index.ts';
 
 /** The bytes that begin the first key of a placeholder: `⊘or`. */
 const MARKER = Buffer.from('⊘or');
@@ -15,7 +16,7 @@ export interface LogContents {
 }
 
 /**
- * @param bootstrap a broker's own listener, which leads the partition
+ * @param bootstrap the brokers' own listeners
  * @returns how many batches of each kind the partition's log holds
  */
 export async function logContents(
@@ -23,14 +24,25 @@ export async function logContents(
   topic: string,
   partition = 0,
 ): Promise<LogContents> {
-  const [host = '', port = ''] = bootstrap.split(':');
-  const broker = await BrokerConnection.open(
-    { host, port: Number(port) },
-    { clientId: 'log-contents' },
-  );
+  const client = new ClusterClient({
+    bootstrap: bootstrap.split(',').map((address) => {
+      const [host = '', port = ''] = address.split(':');
+      return { host, port: Number(port) };
+    }),
+    connection: { clientId: 'log-contents' },
+    logger: pino({ level: 'silent' }),
+    now: () => performance.now(),
+    random: () => 0,
+  });
   try {
-    const { topics } = await broker.request(apis.Metadata, { topics: [{ name: topic }] });
+    const { topics } = await (await client.toAny()).request(apis.Metadata, {
+      topics: [{ name: topic }],
+    });
     const topicId = topics[0]?.topicId ?? '';
+    const leaderId = topics[0]?.partitions.find(
+      (one) => one.partitionIndex === partition,
+    )?.leaderId;
+    const broker = await client.toBroker(leaderId ?? -1);
     let placeholders = 0;
     let others = 0;
     let changes = 0;
@@ -62,6 +74,6 @@ export async function logContents(
       if (records.length === 0) return { placeholders, others, changes };
     }
   } finally {
-    await broker.close();
+    await client.close();
   }
 }
