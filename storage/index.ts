@@ -4,6 +4,23 @@ export * from './errors.ts';
 export * from './extent-index.ts';
 export * from './file-id.ts';
 export * from './fs-object-store.ts';
+export { applyEntry } from './journal/apply-entry.ts';
+export type { Applied, Refused, RefusalReason } from './journal/apply-entry.ts';
+export type { Change, ChangeKind, JournalEntry, Segment } from './journal/entry.ts';
+export { EMPTY_STATE, partitionKey } from './journal/group-state.ts';
+export type {
+  Death,
+  DeadSegment,
+  Extent,
+  FileState,
+  GroupState,
+  PartitionId,
+  PartitionState,
+  Quarantine,
+} from './journal/group-state.ts';
+export { Journal, SNAPSHOT_EVERY_ENTRIES, SNAPSHOTS_KEPT } from './journal/journal.ts';
+export type { CommitOutcome, JournalOptions } from './journal/journal.ts';
+export { entryKey, snapshotKey } from './journal/journal-keys.ts';
 export * from './json-record.ts';
 export {
   MERGED_FILE_BYTES_MAX,
