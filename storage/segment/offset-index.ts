@@ -61,10 +61,11 @@ export class OffsetIndex {
     let offset = -1;
     let position = -1;
     for (let index = 0; index < this.#count; index++) {
-      const rises = this.#relativeOffset(index) > offset && this.#position(index) > position;
-      if (!rises) throw segmentCorrupt(WHAT, 'its entries do not rise', { index });
+      const [offsetBefore, positionBefore] = [offset, position];
       offset = this.#relativeOffset(index);
       position = this.#position(index);
+      if (offset > offsetBefore && position > positionBefore) continue;
+      throw segmentCorrupt(WHAT, 'its entries do not rise', { index });
     }
     if (position >= logBytes) throw segmentCorrupt(WHAT, 'it leads past the log', { position });
   }

@@ -59,10 +59,11 @@ export class TimeIndex {
     let timestamp = NO_TIMESTAMP;
     let offset = baseOffset - 1n;
     for (let index = 0; index < this.#count; index++) {
-      const rises = this.#timestamp(index) > timestamp && this.#offset(index) > offset;
-      if (!rises) throw segmentCorrupt(WHAT, 'its entries do not rise', { index });
+      const [timestampBefore, offsetBefore] = [timestamp, offset];
       timestamp = this.#timestamp(index);
       offset = this.#offset(index);
+      if (timestamp > timestampBefore && offset > offsetBefore) continue;
+      throw segmentCorrupt(WHAT, 'its entries do not rise', { index });
     }
     if (offset > endOffset) throw segmentCorrupt(WHAT, 'it leads past the segment', { offset });
   }
