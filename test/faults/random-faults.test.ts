@@ -169,9 +169,7 @@ async function run(options: Partial<WorkloadOptions>): Promise<Workload> {
     await goOn();
   }
   const history = await workload.finish();
-  const reading = { bootstrap, topic, partitions: PARTITIONS };
-  const isolation = options.transactions === undefined ? {} : READ_COMMITTED;
-  const again = await Workload.read({ ...reading, ...isolation });
+  const again = await workload.readAgain();
   expect(history.differences(again)).toEqual([]);
   for (const member of site.members) {
     const alarms = (await logOf(member)).filter(({ level }) => level > LEVEL_ERROR);
@@ -179,8 +177,6 @@ async function run(options: Partial<WorkloadOptions>): Promise<Workload> {
   }
   return workload;
 }
-
-const READ_COMMITTED = { consumer: { 'isolation.level': 'read_committed' } } as const;
 
 test(`idempotent producers lose and repeat nothing (seed ${SEED})`, async () => {
   const { history } = await run({});

@@ -1,6 +1,6 @@
 /**
- * Brokers that are killed and restarted one after the other behind a member: placeholders follow
- * the leader as any batch does, and clients are sent to the node of the new one.
+ * Brokers that are killed and restarted behind a member: placeholders follow the leader as any
+ * batch does, and clients are sent to the node of the new one.
  */
 import { afterAll, beforeAll, expect, onTestFailed, test } from 'vitest';
 import { runDir } from '../../docker/local/cache.ts';
@@ -26,28 +26,26 @@ afterAll(async () => {
   await kafka.stop();
 });
 
-test('nothing is lost when a broker is killed and when all are restarted in turn', async () => {
+test('nothing is lost when a broker is killed, and when another is restarted', async () => {
   const { bootstrap } = member;
   const configs = { 'min.insync.replicas': '2' };
   const topic = await createTopic(bootstrap, { partitions: 6, replicationFactor: 3, configs });
   const workload = Workload.start({ bootstrap, topic, partitions: 6 });
   onTestFailed(() => console.log(workload.history.summary(), workload.history.complaints));
   await workload.reads(30);
-  const [killed] = kafka.brokers;
+  const [killed, stopped] = kafka.brokers;
   await killed?.kill();
   await workload.acks(30);
   await killed?.start();
-  for (const broker of kafka.brokers.slice(1)) {
-    await workload.reads(30);
-    await broker.stop();
-    await workload.acks(30);
-    await broker.start();
-  }
+  await workload.reads(30);
+  await stopped?.stop();
+  await workload.acks(30);
+  await stopped?.start();
   const history = await workload.finish();
   expect(history.faults()).toEqual([]);
   expect(history.failures).toEqual([]);
   expect(history.consumerErrors).toEqual([]);
-  const again = await Workload.read({ bootstrap, topic, partitions: 6 });
+  const again = await workload.readAgain();
   expect(history.differences(again)).toEqual([]);
 });
 
@@ -62,7 +60,7 @@ test('a topic deleted and created again under load holds what it was given since
   const marks = workload.history.marks();
   await workload.acks(60);
   await workload.finish();
-  const reading = await Workload.read({ bootstrap, topic });
+  const reading = await workload.readAgain();
   expect(reading.faults()).toEqual([]);
   expect(workload.history.faultsSince(marks, reading)).toEqual([]);
 });

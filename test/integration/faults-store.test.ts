@@ -70,12 +70,12 @@ async function start(policy: string): Promise<Running> {
   return { member, topic, workload };
 }
 
-async function expectNothingLost({ member, topic, workload }: Running): Promise<void> {
+async function expectNothingLost({ workload }: Running): Promise<void> {
   const history = await workload.finish();
   expect(history.faults()).toEqual([]);
   expect(history.failures).toEqual([]);
   expect(history.consumerErrors).toEqual([]);
-  const again = await Workload.read({ bootstrap: member.bootstrap, topic });
+  const again = await workload.readAgain();
   expect(history.differences(again)).toEqual([]);
 }
 

@@ -32,6 +32,10 @@ final class Workload {
   private static final int HEADROOM = 64;
   private static final int ERRORS_MAX = 1_000;
 
+  /** A consumer that has read nothing for so long will not reach the end. */
+  private static final long STUCK_NANOS = 45_000_000_000L;
+
+
   private final Map<String, String> options;
   private final String topic;
   private final int partitions;
@@ -161,13 +165,24 @@ final class Workload {
       consumer.assign(assignment);
       consumer.seekToBeginning(assignment);
       Map<TopicPartition, Long> ends = null;
+      long lastReadNanos = System.nanoTime();
       for (int errors = 0; errors < ERRORS_MAX; ) {
         try {
-          for (var record : consumer.poll(Duration.ofMillis(200))) read(record);
+          for (var record : consumer.poll(Duration.ofMillis(200))) {
+            read(record);
+            lastReadNanos = System.nanoTime();
+          }
           if (producing.isAlive()) continue;
           // Asked for once: others may go on producing.
-          if (ends == null) ends = consumer.endOffsets(assignment);
+          if (ends == null) {
+            ends = consumer.endOffsets(assignment);
+            lastReadNanos = System.nanoTime();
+          }
           if (isAtEnd(consumer, ends)) return;
+          if (System.nanoTime() - lastReadNanos > STUCK_NANOS) {
+            print("consumer-error stuck below " + ends);
+            return;
+          }
         } catch (KafkaException error) {
           print("consumer-error " + error.getClass().getSimpleName() + " " + error.getMessage());
           errors += 1;

@@ -111,6 +111,8 @@ export class CutS3 {
       case 'lose-answers':
       case 'none':
     }
+    // What a member that was killed had not brought to the server never gets there.
+    if (request.socket.destroyed) return;
     const answer = await this.#forward(request, body);
     if (isWalPut && trouble.kind === 'hold' && trouble.what === 'answers') await this.#hold();
     const isLost = isWalPut && trouble.kind === 'lose-answers';

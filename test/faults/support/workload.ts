@@ -35,11 +35,13 @@ export interface WorkloadOptions {
 export class Workload {
   readonly history = new History();
   readonly partitions: number;
+  readonly #options: WorkloadOptions;
   readonly #ended: Promise<CommandResult>;
   readonly #stop = new AbortController();
   readonly #waiting = new Set<() => void>();
 
   private constructor(options: WorkloadOptions) {
+    this.#options = options;
     this.partitions = options.partitions ?? 3;
     this.#ended = this.#run(argsOf(options, this.partitions));
   }
@@ -74,10 +76,18 @@ export class Workload {
     await this.#ended;
   }
 
-  /** Reads what is there, to its end, with new clients. */
+  /** Reads everything to its end, with new clients that know nothing. */
+  async readAgain(): Promise<History> {
+    return Workload.read(this.#options);
+  }
+
+  /** Reads what is there, to its end. */
   static async read(options: WorkloadOptions): Promise<History> {
     const reader = new Workload({ ...options, produce: false });
-    const { code, stderr } = await withinPatience('the reader did not finish', reader.#ended);
+    const { code, stderr } = await withinPatience(
+      () => `the reader did not finish: ${reader.history.summary()}`,
+      reader.#ended,
+    );
     if (code !== 0) throw new Error(`the reader ended with ${code}:\n${stderr}`);
     return reader.history;
   }
