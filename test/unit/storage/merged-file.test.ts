@@ -297,13 +297,13 @@ test('a file that is cut short anywhere is refused', () => {
   }
 });
 
-test('any one bit changed is noticed, by the footer, an index or a batch', () => {
-  for (let bit = 0; bit < EXAMPLE.file.length * 8; bit++) {
+test('a bit changed in any byte is noticed, by the footer, an index or a batch', () => {
+  for (let at = 0; at < EXAMPLE.file.length; at++) {
     const damaged = Buffer.from(EXAMPLE.file);
-    damaged.writeUInt8(damaged.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+    damaged.writeUInt8(damaged.readUInt8(at) ^ (1 << (at % 8)), at);
     const code = codeOf(() => readAll(damaged));
     // Base offset and leader epoch of a batch are not under its checksum; the index has the first.
-    if (code === 'accepted') expect(isInLeaderEpoch(bit >> 3)).toBe(true);
+    if (code === 'accepted') expect(isInLeaderEpoch(at)).toBe(true);
     else expect(['STORAGE_MERGED_CORRUPT', 'STORAGE_FORMAT_UNKNOWN']).toContain(code);
   }
 });

@@ -252,6 +252,6 @@ test('whatever happens to two workers, no entry is lost, none counts twice, all 
         expect(death === null).toBe(live.length > 0);
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 100 },
   );
 });
