@@ -2,7 +2,8 @@
  * The merged file: batches of many partitions of one partition group, contiguous per partition, as
  * consumers get them: with their real offsets, real and control batches among them.
  *
- *     header   magic u64 · version u16 · group u32 · footer position u32 · cluster id (u16 + UTF-8)
+ *     header   magic u64 · version u16 · group u32 · footer position u32 ·
+ *              cluster id (u16 + UTF-8)
  *     extents  per extent: its batches, its index (`extent-index.ts`)
  *     footer   directory (u32 + packed JSON) · entry (u32 + bytes, 0 bytes for none)
  *     end      CRC32C of header and footer u32 · footer bytes u32 (this end included) · magic u64

@@ -4,8 +4,8 @@
  * entries mean.
  *
  * An entry's object is a merged file, most often one without extents, and its number is claimed by
- * putting it where nothing is (`docs/adr/0007`). No entry is ever deleted: a number that became free
- * would be written a second time by whoever slept meanwhile.
+ * putting it where nothing is (`docs/adr/0007`). No entry is ever deleted: a number that became
+ * free would be written a second time by whoever slept meanwhile.
  */
 import assert from 'node:assert/strict';
 import { OutriggerError } from '../../kafka/index.ts';

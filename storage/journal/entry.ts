@@ -113,7 +113,7 @@ const entrySchema = z
   })
   .readonly();
 
-/** What a worker asks for. The extents of a merge or re-merge are in the file that comes with it. */
+/** What a worker asks for. Extents of a merge or re-merge are in the file that comes with it. */
 export type Change = z.output<typeof writtenChangeSchema>;
 export type ChangeKind = Change['kind'];
 
