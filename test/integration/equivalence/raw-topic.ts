@@ -10,7 +10,7 @@ import {
   type ListOffsetsResponse,
   type ProduceResponse,
 } from '../../../kafka/index.ts';
-import { createTopic, endpointOf, type Way } from './ways.ts';
+import { connect, createTopic, type Way } from './ways.ts';
 
 const CLIENT = { clientId: 'raw' };
 const PARTITION = 0;
@@ -64,7 +64,7 @@ export class RawTopic {
     configs: Readonly<Record<string, string>> = {},
   ): Promise<RawTopic> {
     const name = await createTopic(way, what, { configs });
-    const bootstrap = await BrokerConnection.open(endpointOf(way.bootstrap), CLIENT);
+    const bootstrap = await connect(way);
     try {
       const { topicId, leader } = await leaderOf(bootstrap, name);
       const connection = await BrokerConnection.open(leader, CLIENT);

@@ -75,7 +75,7 @@ export async function createTopic(
 ): Promise<string> {
   const name = topicName(way, what);
   const entries = { ...configs, ...(way.isDiskless ? { 'diskless.enable': 'true' } : {}) };
-  const connection = await BrokerConnection.open(endpointOf(way.bootstrap), CLIENT);
+  const connection = await connect(way);
   try {
     const { topics } = await connection.request(apis.CreateTopics, {
       timeoutMs: 10_000,
@@ -122,6 +122,11 @@ export async function untilLed(way: Way, name: string, partitionCount: number): 
   };
   await vi.waitFor(async () => expect(await countLed()).toBe(partitionCount), LEADERS_TIMEOUT);
   await client.close();
+}
+
+/** @returns a connection to the node that clients begin with */
+export async function connect(way: Way): Promise<BrokerConnection> {
+  return BrokerConnection.open(endpointOf(way.bootstrap), CLIENT);
 }
 
 export function endpointOf(address: string): Endpoint {
