@@ -47,6 +47,8 @@ export class FrameReader {
   #reservedBytes = 0;
   /** What was received but not looked at while paused: at most one chunk. */
   #unread: Buffer | null = null;
+  /** Whether a frame was delivered that is a view of the chunk being read. */
+  #chunkIsViewed = false;
   #paused = false;
   #awaitingBudget = false;
   #closed = false;
@@ -91,6 +93,7 @@ export class FrameReader {
 
   #read(chunk: Buffer): void {
     let rest = chunk;
+    this.#chunkIsViewed = false;
     while (rest.length > 0 && !this.#closed) {
       if (this.#paused || this.#awaitingBudget) {
         this.#unread = this.#unread === null ? rest : Buffer.concat([this.#unread, rest]);
@@ -98,6 +101,8 @@ export class FrameReader {
       }
       rest = this.#frame === null ? this.#readPrefix(rest) : this.#readBody(this.#frame, rest);
     }
+    // What is left of a chunk that was copied from is of no use to anybody.
+    if (!this.#chunkIsViewed && chunk.length === chunk.buffer.byteLength) freeMemory(chunk);
   }
 
   /** Takes the length prefix, and the frame too if it is all there. Returns what is left. */
@@ -124,6 +129,7 @@ export class FrameReader {
     this.#prefixBytes = 0;
     this.#reservedBytes = length > UNRESERVED_BYTES_MAX ? length : 0;
     if (rest.length >= length) {
+      this.#chunkIsViewed = true;
       this.#deliver(rest.subarray(0, length));
       return rest.subarray(length);
     }
@@ -140,9 +146,7 @@ export class FrameReader {
       this.#frame = null;
       this.#deliver(frame);
     }
-    if (taken < chunk.buffer.byteLength) return chunk.subarray(taken);
-    freeMemory(chunk);
-    return NO_BYTES;
+    return chunk.subarray(taken);
   }
 
   #deliver(bytes: Buffer): void {
