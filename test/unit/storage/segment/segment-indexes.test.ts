@@ -150,3 +150,9 @@ test('a search says where to go on when the bytes end, and refuses what is no ba
   expect(seekOffset(log.subarray(0, first + 61), 0, second)).toMatchObject({ kind: 'found' });
   expect(() => seekOffset(log, 1, second)).toThrow(/no batch begins where one should/);
 });
+
+test('a search is over where everything below its upper bound is decided, and not before', () => {
+  const entry = { producerId: 1n, firstOffset: 0n, lastOffset: 4n, lastStableOffset: 5n };
+  expect(new AbortedSearch(0n, 5n).add([entry])).toBe(true);
+  expect(new AbortedSearch(0n, 6n).add([entry])).toBe(false);
+});

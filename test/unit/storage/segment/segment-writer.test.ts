@@ -187,3 +187,16 @@ test('batches that cannot come next are refused, and the segment goes on as if t
   expect(writer.append(tooFar)).toBe('full');
   expect(writer.finish()).toMatchObject({ endOffset: 101n, logBytes: first.length + open.length });
 });
+
+test('a control batch that compaction has emptied ends nothing, and its producer is known', () => {
+  const writer = new SegmentWriter(initialSegmentState(0n));
+  writer.append(data(0n, 1n));
+  for (const [baseOffset, producerId] of [[1n, 1n] as const, [2n, 2n] as const]) {
+    const header = { baseOffset, producerId, producerEpoch: 0, control: true, lastOffsetDelta: 0 };
+    writer.append(buildRecordBatch({ ...header, partitionLeaderEpoch: 0 }, []));
+  }
+  expect(writer.finish().state.producers).toMatchObject([
+    { producerId: 1n, transactionFirstOffset: 0n },
+    { producerId: 2n, epoch: -1, lastOffset: -1n, transactionFirstOffset: undefined },
+  ]);
+});
