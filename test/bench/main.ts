@@ -85,15 +85,15 @@ const REMARKS = `## How to read this
 - The object store is a folder: no network and no latency, but each PUT is two \`fsync\`s, and the copy
   into the page cache is charged to the proxy. Consumers are served from the proxy's cache.
 - Broker and tools run with \`-XX:TieredStopAtLevel=1\`, which suits short runs; the broker has 256 MiB.
-- A producer with default settings has at most five requests on their way, of at most 16 KiB for each
-  partition. A diskless produce lasts until its WAL file is stored, so that such a producer is
-  limited by the number of files a second. Larger batches, or more producers, are not.
-- The latency of a produce is the wait for its WAL file to be cut, which is \`wal.linger.ms\` at the
-  most, and the PUT. With five requests on their way a producer holds the sixth back until the first is
-  answered, and that wait is added to what it measures.
-- "Allowed by the settings" is the sum of the caches, the budgets of frames and fills, and the files
-  that are being uploaded. Beside it there is what V8 has not collected yet, at most half as much again
-  as is in use, and what the allocator does not give back.`;
+- A producer with default settings has at most five requests on their way, of at most 16 KiB for
+  each partition. A diskless produce lasts until its WAL file is stored, so that such a producer
+  is limited by the number of files a second. Larger batches, or more producers, are not.
+- The latency of a produce is the wait for its WAL file to be cut, which is \`wal.linger.ms\` at
+  the most, and the PUT. With five requests on their way a producer holds the sixth back until the
+  first is answered, and that wait is added to what it measures.
+- "Allowed by the settings" is the sum of the caches, the budgets of frames and fills, and the
+  files that are being uploaded. Beside it there is what V8 has not collected yet, at most half as
+  much again as is in use, and what the allocator does not give back.`;
 
 const { values: options } = parseArgs({
   options: {
