@@ -12,7 +12,6 @@ import { type Outrigger, startOutrigger } from '../../docker/local/outrigger.ts'
 import {
   ApiKey,
   apis,
-  buildRecordBatch,
   FrameSplitter,
   KafkaErrorCode,
   type Message,
@@ -25,9 +24,8 @@ import {
   LEVEL_ERROR,
   type LogEntry,
   logOf,
-  withConnection,
 } from '../faults/support/site.ts';
-import { strangeRequests } from '../faults/support/strange-requests.ts';
+import { sendStrangeRequests } from '../faults/support/strange-requests.ts';
 import { kcatConsume, kcatProduce } from './support/kcat.ts';
 import { startMember } from './support/start-member.ts';
 
@@ -35,8 +33,7 @@ const SEED = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
 /** pino's number. */
 const LEVEL_DEBUG = 20;
 const FRAME_BYTES_MAX = 16 * 1024 * 1024;
-/** A request that waits for more than this, because it says so, is not waited for. */
-const PATIENCE_MS = 3_000;
+const STRANGE_REQUESTS = 600;
 const VALUES = Array.from({ length: 50 }, (_, index) => `value ${index} `.padEnd(200, '.'));
 
 let member: Outrigger;
@@ -194,38 +191,6 @@ test('a SASL handshake of the old kind is refused, and the connection closed', a
 });
 
 test(`no request, however strange, ends the member (seed ${SEED})`, async () => {
-  const strange = await createTopic(member.bootstrap, { partitions: 1 });
-  const { topics } = await withConnection(member.bootstrap, async (connection) =>
-    connection.request(apis.Metadata, { topics: [{ name: strange }] }),
-  );
-  const topicId = topics?.[0]?.topicId ?? '';
-  const options = { seed: SEED, count: 600, topic: strange, topicId, batch: batchOf(VALUES) };
-  const probe = frameOf(apis.ApiVersions.request, 0, {});
-  let socket = await connected();
-  for (const bytes of strangeRequests(options)) {
-    if (socket.destroyed) socket = await connected();
-    socket.write(Buffer.concat([bytes, probe]));
-    if (!(await answersOrEnds(socket))) socket.destroy();
-  }
+  await sendStrangeRequests(member.bootstrap, SEED, STRANGE_REQUESTS);
   expect(member.pid()).toBeDefined();
 });
-
-/** @returns false if there was neither an answer nor an end: the request waits, as it says */
-async function answersOrEnds(socket: Socket): Promise<boolean> {
-  return new Promise((resolve) => {
-    const end = (outcome: boolean): void => {
-      clearTimeout(timer);
-      socket.off('data', onEvent).off('close', onEvent);
-      resolve(outcome);
-    };
-    const onEvent = (): void => end(true);
-    const timer = setTimeout(() => end(false), PATIENCE_MS);
-    socket.on('data', onEvent).on('close', onEvent);
-    if (socket.destroyed) end(true);
-  });
-}
-
-function batchOf(values: readonly string[]): Buffer {
-  const records = values.map((value) => ({ value: Buffer.from(value) }));
-  return buildRecordBatch({ baseTimestamp: BigInt(Date.now()) }, records);
-}

@@ -2,11 +2,23 @@
  * Requests as no client sends them: of the right form with values from anywhere, about a topic that
  * is there, and with bytes changed at random. None of them is meant to change the cluster.
  */
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import * as fc from 'fast-check';
-import { apis, isFlexible, type Message, requestFrame } from '../../../kafka/index.ts';
+import {
+  apis,
+  buildRecordBatch,
+  isFlexible,
+  type Message,
+  requestFrame,
+} from '../../../kafka/index.ts';
 import { sampleOf } from '../../unit/kafka/messages/message-samples.ts';
+import { createTopic, endpointOf, withConnection } from './site.ts';
 
-export interface StrangeOptions {
+/** A request that waits for more than this, because it says so, is not waited for. */
+const PATIENCE_MS = 3_000;
+
+interface StrangeOptions {
   readonly seed: number;
   readonly count: number;
   /** A topic that requests are about. */
@@ -46,8 +58,57 @@ const FIXED: Readonly<Record<string, unknown>> = {
   transactionalId: null,
 };
 
+/**
+ * Sends requests about a new diskless topic, one after the other, on as many connections as it takes.
+ * @param bootstrap of a member
+ */
+export async function sendStrangeRequests(
+  bootstrap: string,
+  seed: number,
+  count: number,
+): Promise<void> {
+  const topic = await createTopic(bootstrap, { partitions: 1 });
+  const { topics } = await withConnection(bootstrap, async (connection) =>
+    connection.request(apis.Metadata, { topics: [{ name: topic }] }),
+  );
+  const values = Array.from({ length: 50 }, (_, i) => ({
+    value: Buffer.alloc(200, `value ${i} `),
+  }));
+  const batch = buildRecordBatch({ baseTimestamp: BigInt(Date.now()) }, values);
+  const head = { apiVersion: 0, correlationId: 2, clientId: null };
+  const probe = Buffer.concat(requestFrame(apis.ApiVersions.request, head, {}));
+  let socket: Socket | undefined;
+  const topicId = topics?.[0]?.topicId ?? '';
+  for (const bytes of strangeRequests({ seed, count, topic, topicId, batch })) {
+    if (socket === undefined || socket.destroyed) {
+      socket = connect(endpointOf(bootstrap));
+      // That the member resets a connection is one of the ways in which it may end it.
+      socket.on('error', () => {});
+      await once(socket, 'connect');
+    }
+    socket.write(Buffer.concat([bytes, probe]));
+    if (!(await answersOrEnds(socket))) socket.destroy();
+  }
+  socket?.destroy();
+}
+
+/** @returns false if there was neither an answer nor an end: the request waits, as it says */
+async function answersOrEnds(socket: Socket): Promise<boolean> {
+  return new Promise((resolve) => {
+    const end = (outcome: boolean): void => {
+      clearTimeout(timer);
+      socket.off('data', onEvent).off('close', onEvent);
+      resolve(outcome);
+    };
+    const onEvent = (): void => end(true);
+    const timer = setTimeout(() => end(false), PATIENCE_MS);
+    socket.on('data', onEvent).on('close', onEvent);
+    if (socket.destroyed) end(true);
+  });
+}
+
 /** @returns frames with their lengths */
-export function* strangeRequests(options: StrangeOptions): Generator<Buffer> {
+function* strangeRequests(options: StrangeOptions): Generator<Buffer> {
   const versioned = ASKED.flatMap((message) => {
     const [first, last] = message.versions;
     return Array.from({ length: last - first + 1 }, (_, i) => ({ message, version: first + i }));
