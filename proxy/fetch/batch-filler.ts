@@ -42,6 +42,8 @@ export class BatchFiller {
   readonly #log: Logger;
   /** What could not be fetched because the store could not be asked, until something could. */
   #unreachable: BatchRequest | null = null;
+  /** Whether the log has been told that the store cannot be asked; each consumer asks on and on. */
+  #toldUnreachable = false;
   /** Versions and keys are bytes, so there are at most 512 of them. */
   readonly #alarmed = new Set<string>();
 
@@ -155,6 +157,7 @@ export class BatchFiller {
     try {
       const real = await this.#resolver.resolve(wanted);
       this.#unreachable = null;
+      this.#toldUnreachable = false;
       return real;
     } catch (error) {
       if (!(error instanceof OutriggerError)) return new Error('a source failed', { cause: error });
@@ -169,7 +172,10 @@ export class BatchFiller {
    */
   #errorCodeOf(error: Error): number {
     if (!(error instanceof OutriggerError)) throw error;
-    this.#log.warn({ err: error }, 'a batch could not be served');
+    // Of what is lost for good an alarm has told, once.
+    const isNews = error.retriable && !this.#toldUnreachable;
+    this.#toldUnreachable ||= error.retriable;
+    this.#log[isNews ? 'warn' : 'debug']({ err: error }, 'a batch could not be served');
     return error.retriable
       ? KafkaErrorCode.REPLICA_NOT_AVAILABLE
       : KafkaErrorCode.KAFKA_STORAGE_ERROR;
