@@ -80,6 +80,15 @@ test('while the store cannot be reached consumers are told to try again, and not
   expect(batchesOf(again.body, 'orders', 0)).toHaveLength(1);
 });
 
+test('an outage of the store is told once, however often consumers ask', async () => {
+  const harness = new FetchHarness();
+  const fetch = { offsets: [['orders', 0, 0n]], maxWaitMs: 0 } as const;
+  harness.append('orders', 0, batchOf());
+  harness.read.store.onGet = () => DOWN;
+  for (let i = 0; i < 5; i++) await harness.fetch(12, fetch);
+  expect(harness.warnings).toHaveLength(1);
+});
+
 test('memory is reserved for an answer and given back once, when the answer is written', async () => {
   const harness = new FetchHarness();
   const real = batchOf();
