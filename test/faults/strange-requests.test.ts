@@ -7,7 +7,7 @@ import { LEVEL_ERROR, logOf } from './support/site.ts';
 import { sendStrangeRequests } from './support/strange-requests.ts';
 
 const SEED = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
-const COUNT = 20_000;
+const COUNT = 5_000;
 
 let kafka: Kafka;
 let member: Outrigger;
