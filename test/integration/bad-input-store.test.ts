@@ -4,7 +4,7 @@
  */
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import { runDir } from '../../docker/local/cache.ts';
 import { type Outrigger, startOutrigger } from '../../docker/local/outrigger.ts';
 import { completeBatches, KafkaErrorCode, lastOffset } from '../../kafka/index.ts';
@@ -17,6 +17,7 @@ import {
 } from '../faults/support/site.ts';
 import { kcatConsume, kcatProduce } from './support/kcat.ts';
 
+const PATIENCE = { timeout: 10_000, interval: 50 } as const;
 const VALUES_PER_FILE = 100;
 
 let storeDir: string;
@@ -99,9 +100,12 @@ test.for(['damaged', 'gone'] as const)(
     expect(await kcatConsume(member.bootstrap, sound)).toEqual(valuesOf(sound, 0));
 
     const consuming = kcatConsume(member.bootstrap, broken);
-    const raised = (await alarms()).slice(alarmsBefore);
-    expect(raised.map(({ err }) => err?.code)).toEqual([code]);
-    expect(raised[0]?.msg).toMatch(/^ALARM/);
+    // The log is written a moment later.
+    await vi.waitFor(async () => {
+      const raised = (await alarms()).slice(alarmsBefore);
+      expect(raised.map(({ err }) => err?.code)).toEqual([code]);
+      expect(raised[0]?.msg).toMatch(/^ALARM/);
+    }, PATIENCE);
     const stillRefused = await fetchFrom(member.bootstrap, broken, BigInt(VALUES_PER_FILE));
     expect(stillRefused.errorCode).toBe(KafkaErrorCode.KAFKA_STORAGE_ERROR);
 

@@ -14,7 +14,12 @@ let member: Outrigger;
 
 beforeAll(async () => {
   // A dead broker is found out in 3 s instead of 9.
-  const configs = { 'broker.session.timeout.ms': 3_000, 'broker.heartbeat.interval.ms': 500 };
+  const configs = {
+    'broker.session.timeout.ms': 3_000,
+    'broker.heartbeat.interval.ms': 500,
+    // Or a producer makes a topic anew as soon as it is deleted.
+    'auto.create.topics.enable': false,
+  };
   kafka = await startKafka({ brokers: 3, configs });
   member = await startOutrigger({
     kafkaBootstrap: kafka.bootstrap,

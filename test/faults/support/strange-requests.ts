@@ -59,7 +59,8 @@ const FIXED: Readonly<Record<string, unknown>> = {
 };
 
 /**
- * Sends requests about a new diskless topic, one after the other, on as many connections as it takes.
+ * Sends requests about a new diskless topic, one after the other, on as many connections as it
+ * takes.
  * @param bootstrap of a member
  */
 export async function sendStrangeRequests(
