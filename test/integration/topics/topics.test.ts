@@ -12,6 +12,9 @@ import { uniqueName } from '../support/names.ts';
 
 const PREFIX = uniqueName('byname');
 
+/** Of the shared Redis: one belongs to one cluster and bucket. */
+const REDIS_DB = 8;
+
 let folder: string;
 let member: Outrigger;
 let libs: KafkaLibs;
@@ -210,7 +213,7 @@ test('what was switched is still switched after the member has started again', a
 
 test('what one member switches, the others know', async () => {
   const { bootstrap } = inject('kafka');
-  const { url: redisUrl } = inject('redis');
+  const redisUrl = `${inject('redis').url}/${REDIS_DB}`;
   const shared = { kafkaBootstrap: bootstrap, storeUrl: `file://${folder}`, redisUrl };
   const [one, two] = await Promise.all([
     startOutrigger({ ...shared, configs: { 'member.id': 1 } }),
