@@ -28,8 +28,6 @@ export default defineConfig({
           // The first run of each of Kafka's tools takes seconds longer.
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          // Real servers on a busy machine: one late answer is no reason to stop a change.
-          retry: 2,
           // What is waited for comes in milliseconds, but not on a machine that is busy.
           expect: { poll: { timeout: 20_000 } },
           // kafkajs counts down to below zero, on which Node.js remarks.

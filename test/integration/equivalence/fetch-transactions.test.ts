@@ -34,7 +34,8 @@ beforeAll(async () => {
 afterAll(() => ways.stop());
 
 /** Transactions of two producers, one within the other. @returns the producers, to be closed */
-async function produceTransactions(way: Way, topic: string): Promise<Producer[]> {
+async function produceTransactions(way: Way, raw: RawTopic): Promise<Producer[]> {
+  const topic = raw.name;
   const kafka = new Kafka({ brokers: [way.bootstrap], logLevel: logLevel.NOTHING });
   const producers = Array.from({ length: PRODUCERS }, (_, index) =>
     kafka.producer({ transactionalId: uniqueName(`t${index}`), maxInFlightRequests: 1 }),
@@ -53,7 +54,12 @@ async function produceTransactions(way: Way, topic: string): Promise<Producer[]>
       }
     }
     if (end === 'open') return producers;
-    for (const transaction of transactions) await transaction[end]();
+    for (const transaction of transactions) {
+      const { length } = await raw.batches();
+      await transaction[end]();
+      // The coordinator answers before the marker is written, and markers may overtake each other.
+      await expect.poll(async () => (await raw.batches()).length).toBe(length + 1);
+    }
   }
   return producers;
 }
@@ -89,7 +95,7 @@ function bare(batch: Buffer): Buffer {
 test('records, markers and aborted transactions are the same from every offset', async () => {
   await expectSameOutcome(ways, async (way) => {
     const topic = await RawTopic.create(way, 'transactions');
-    const producers = await produceTransactions(way, topic.name);
+    const producers = await produceTransactions(way, topic);
     const { placeholders } = await logContents(inject('kafka').bootstrap, topic.name);
     expect(placeholders > 0).toBe(way.isDiskless);
     const numbers = new Map<bigint, number>();
