@@ -24,6 +24,8 @@ export const KAFKA_ERROR_CODES = [
   'KAFKA_IN_FLIGHT_EXCEEDED',
   /** The cluster does not name the broker asked for. */
   'KAFKA_BROKER_UNKNOWN',
+  /** A PEM file for connections to brokers cannot be read. */
+  'KAFKA_TLS_INVALID',
 ] as const;
 
 export type KafkaErrorName = (typeof KAFKA_ERROR_CODES)[number];

@@ -43,6 +43,7 @@ export type { ConnectionOptions, VersionRange } from './client/broker-connection
 export { ClusterClient } from './client/cluster-client.ts';
 export type { Broker, ClusterClientOptions, ClusterMetadata } from './client/cluster-client.ts';
 export type { SaslCredentials } from './client/authenticate.ts';
+export * from './client/service-client.ts';
 export { openSocket } from './client/open-socket.ts';
 export type { Endpoint, TlsOptions } from './client/open-socket.ts';
 export type { Requester, RequestOptions } from './client/requester.ts';

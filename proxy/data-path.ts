@@ -14,7 +14,7 @@ import type { ProxyOptions } from './proxy-options.ts';
 import { BatchResolver } from './read/batch-resolver.ts';
 import { WalFileCache } from './read/wal-file-cache.ts';
 import { WalFileSource } from './read/wal-file-source.ts';
-import { systemClock } from './clock.ts';
+import { systemClock } from '../runtime/index.ts';
 import { WalWriter } from './wal/wal-writer.ts';
 
 /** A file that is older when it is read was asked for by a consumer that lags. */

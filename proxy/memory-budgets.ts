@@ -2,7 +2,7 @@
  * The budgets that bound a member's memory, by stage. A frame may wait for a fill, and a fill for a
  * load, but never the other way round, so that no two can wait for each other.
  */
-import { ByteBudget } from './net/byte-budget.ts';
+import { ByteBudget } from '../runtime/index.ts';
 import type { ProxyOptions } from './proxy-options.ts';
 
 export interface MemoryBudgets {

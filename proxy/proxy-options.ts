@@ -2,7 +2,7 @@
 import type { RedisEndpoint } from '../coordinator/index.ts';
 import type { Endpoint } from '../kafka/index.ts';
 import type { StoreOptions } from '../storage/index.ts';
-import type { KafkaSecurity } from './cluster/service-client.ts';
+import type { KafkaSecurity } from '../kafka/index.ts';
 import type { PortRange } from './nodes/node-ports.ts';
 
 export interface ProxyOptions {

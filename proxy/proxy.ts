@@ -32,7 +32,7 @@ import { follow, join, selfRecord } from './nodes/membership.ts';
 import { NodeDirectory } from './nodes/node-directory.ts';
 import { NodeListeners } from './nodes/node-listeners.ts';
 import { UpstreamDialer } from './nodes/upstream-dialer.ts';
-import { Opened } from './opened.ts';
+import { Opened } from '../runtime/index.ts';
 import type { ProxyOptions } from './proxy-options.ts';
 import { openTopics } from './topics/open-topics.ts';
 

@@ -1,10 +1,14 @@
 /** The proxy's way to the cluster, and its first look at it. */
 import type { Logger } from 'pino';
-import type { ClusterClient, TlsOptions } from '../../kafka/index.ts';
-import type { Opened } from '../opened.ts';
+import {
+  loadKafkaTls,
+  serviceClient,
+  type ClusterClient,
+  type TlsOptions,
+} from '../../kafka/index.ts';
+import type { Opened } from '../../runtime/index.ts';
 import type { ProxyOptions } from '../proxy-options.ts';
 import { ClusterView } from './cluster-view.ts';
-import { loadKafkaTls, serviceClient } from './service-client.ts';
 
 export interface OpenedCluster {
   readonly client: ClusterClient;
@@ -12,7 +16,7 @@ export interface OpenedCluster {
   readonly tls: TlsOptions | undefined;
 }
 
-/** @throws PROXY_BROKER_UNREACHABLE, PROXY_BROKER_ID_UNSUPPORTED, PROXY_TLS_INVALID */
+/** @throws PROXY_BROKER_UNREACHABLE, PROXY_BROKER_ID_UNSUPPORTED, KAFKA_TLS_INVALID */
 export async function openCluster(
   { kafka }: ProxyOptions,
   log: Logger,

@@ -14,7 +14,7 @@ import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { parseRequestHeader } from '../../kafka/index.ts';
 import { proxyError } from '../errors.ts';
-import type { ByteBudget } from '../net/byte-budget.ts';
+import type { ByteBudget } from '../../runtime/index.ts';
 import { FrameReader, type Frame } from '../net/frame-reader.ts';
 import { writeFrame } from '../net/write-frame.ts';
 import { endExchange, newExchange, type Exchange } from './exchange.ts';

@@ -27,7 +27,7 @@ import {
   ownReply,
 } from '../connection/recode.ts';
 import type { LeaderHints } from '../nodes/leader-hints.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../../runtime/index.ts';
 import type { AnswerFiller } from './answer-filler.ts';
 import type { FilledReply } from './batch-filler.ts';
 import { scaleLimits } from './fetch-limits.ts';

@@ -29,7 +29,7 @@ import {
   ownReply,
 } from '../connection/recode.ts';
 import type { LeaderHints } from '../nodes/leader-hints.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../../runtime/index.ts';
 import type { BatchFiller, Filled } from './batch-filler.ts';
 import { scaledMinimum } from './fetch-limits.ts';
 import { partitionKey, type FetchTopics } from './fetch.ts';

@@ -4,7 +4,7 @@
  * slow client must not keep the files alive that its batches came from: the cache has long dropped
  * them.
  */
-import type { ByteBudget } from '../net/byte-budget.ts';
+import type { ByteBudget } from '../../runtime/index.ts';
 
 const SLAB_BYTES = 64 * 1024;
 

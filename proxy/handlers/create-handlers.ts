@@ -11,7 +11,7 @@ import { produceHandler } from '../produce/produce-handler.ts';
 import type { ProxyOptions } from '../proxy-options.ts';
 import { LogReader } from '../read/log-reader.ts';
 import type { Topics } from '../topics/open-topics.ts';
-import { systemClock } from '../clock.ts';
+import { systemClock } from '../../runtime/index.ts';
 import { alterConfigsHandler, incrementalAlterConfigsHandler } from './alter-configs.ts';
 import { apiVersionsHandler } from './api-versions.ts';
 import {

@@ -7,7 +7,7 @@
  */
 import type { Socket } from 'node:net';
 import { proxyError, type ProxyErrorCode } from '../errors.ts';
-import type { ByteBudget } from './byte-budget.ts';
+import type { ByteBudget } from '../../runtime/index.ts';
 import { freeMemory } from './free-memory.ts';
 
 /**

@@ -7,7 +7,7 @@ import type { Coordinator, MemberRecord } from '../../coordinator/index.ts';
 import { FORMAT_LEVEL } from '../../storage/index.ts';
 import type { ClusterView } from '../cluster/cluster-view.ts';
 import { proxyError } from '../errors.ts';
-import type { Opened } from '../opened.ts';
+import type { Opened } from '../../runtime/index.ts';
 import type { ProxyOptions } from '../proxy-options.ts';
 import type { NodeDirectory } from './node-directory.ts';
 import type { NodeListeners } from './node-listeners.ts';

@@ -12,7 +12,7 @@ import type { MemberNode } from '../../coordinator/index.ts';
 import { ClientConnection, type ClientConnectionOptions } from '../connection/client-connection.ts';
 import type { Node } from '../connection/handler.ts';
 import { proxyError } from '../errors.ts';
-import type { ByteBudget } from '../net/byte-budget.ts';
+import type { ByteBudget } from '../../runtime/index.ts';
 import type { ServerTls } from '../net/tls.ts';
 import { NodePorts, type PortRange } from './node-ports.ts';
 import type { UpstreamDialer } from './upstream-dialer.ts';

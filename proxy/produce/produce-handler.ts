@@ -33,7 +33,7 @@ import {
 import { proxyError } from '../errors.ts';
 import type { LeaderHints } from '../nodes/leader-hints.ts';
 import type { CatalogTopic, TopicCatalog } from '../topics/topic-catalog.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../../runtime/index.ts';
 import type { WalOutcome } from '../wal/wal-offer.ts';
 import type { WalWriter } from '../wal/wal-writer.ts';
 import { PRODUCE_VERSION_ZSTD } from './admit-batch.ts';

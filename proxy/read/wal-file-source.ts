@@ -24,7 +24,7 @@ import {
   type ObjectStore,
 } from '../../storage/index.ts';
 import { proxyError } from '../errors.ts';
-import type { ByteBudget } from '../net/byte-budget.ts';
+import type { ByteBudget } from '../../runtime/index.ts';
 import type { BatchRequest, BatchSource, SourceOutcome } from './batch-source.ts';
 import type { WalFileCache } from './wal-file-cache.ts';
 

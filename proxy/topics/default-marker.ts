@@ -8,7 +8,7 @@
  */
 import type { Logger } from 'pino';
 import { hasCode } from '../../kafka/index.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../../runtime/index.ts';
 import { CONFIG_OP, planChange } from './change-plan.ts';
 import type { ClusterTopics, TopicName } from './cluster-topics.ts';
 import type { DisklessTopics } from './diskless-topics.ts';

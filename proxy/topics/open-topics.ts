@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Coordinator } from '../../coordinator/index.ts';
 import type { ClusterClient } from '../../kafka/index.ts';
 import type { TopicRecordStore } from '../../storage/index.ts';
-import { systemClock } from '../clock.ts';
+import { systemClock } from '../../runtime/index.ts';
 import { ClusterTopics } from './cluster-topics.ts';
 import { DefaultMarker } from './default-marker.ts';
 import { parseDisklessTopics } from './diskless-topics.ts';

@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import { KafkaErrorCode, OutriggerError } from '../../kafka/index.ts';
 import type { TopicRecord } from '../../storage/index.ts';
 import { proxyError } from '../errors.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../../runtime/index.ts';
 import { planChange, type TopicChange } from './change-plan.ts';
 import type { ClusterTopics, TopicName } from './cluster-topics.ts';
 import type { DefaultConfig } from './config-overlay.ts';

@@ -11,7 +11,7 @@ import type { Logger } from 'pino';
 import type { Coordinator, CoordinatorEvent } from '../../coordinator/index.ts';
 import { ZERO_UUID } from '../../kafka/index.ts';
 import type { TopicRecord } from '../../storage/index.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../../runtime/index.ts';
 import type { ClusterTopics, TopicName } from './cluster-topics.ts';
 import { readTopicConfigs, TOPIC_CONFIG_KEYS, type TopicConfigs } from './topic-configs.ts';
 

@@ -9,7 +9,7 @@
 import type { Coordinator } from '../../coordinator/index.ts';
 import { ZERO_UUID } from '../../kafka/index.ts';
 import type { TopicRecord, TopicRecordStore } from '../../storage/index.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../../runtime/index.ts';
 import type { TopicName } from './cluster-topics.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { SUBSTITUTED_KEYS } from './topic-keys.ts';

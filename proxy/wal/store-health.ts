@@ -4,7 +4,7 @@
  * succeeds closes it again, so that no client request has to be the guinea pig (DESIGN §5, §11).
  */
 import type { Logger } from 'pino';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../../runtime/index.ts';
 
 export type StoreState = 'ok' | 'failing';
 

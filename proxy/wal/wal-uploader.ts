@@ -7,7 +7,7 @@
 import { hasCode, OutriggerError } from '../../kafka/index.ts';
 import { newFileId, walKey, type BuiltWalFile, type ObjectStore } from '../../storage/index.ts';
 import { proxyError } from '../errors.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../../runtime/index.ts';
 import type { StoreHealth } from './store-health.ts';
 
 const ATTEMPTS_MAX = 8;

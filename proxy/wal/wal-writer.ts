@@ -19,7 +19,7 @@ import {
   type WalBatch,
 } from '../../storage/index.ts';
 import { ByteRate } from './byte-rate.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../../runtime/index.ts';
 import { CommitTracker, type CommitTrackerStats } from './commit-tracker.ts';
 import { decideFlush, type FlushLimits, type FlushReason } from './flush-policy.ts';
 import { PutBudget } from './put-budget.ts';

@@ -11,7 +11,7 @@ import {
   type ClientConnectionOptions,
 } from '../../proxy/connection/client-connection.ts';
 import { type RequestHandler, forwardUntouched } from '../../proxy/connection/handler.ts';
-import { ByteBudget } from '../../proxy/net/byte-budget.ts';
+import { ByteBudget } from '../../runtime/index.ts';
 
 const FRAME_BYTES_MAX = 64 * 1024 * 1024;
 export const quiet = pino({ level: 'silent' });

@@ -9,7 +9,16 @@ const COLUMNS_MAX = 100;
 /** Java is here for the tests only, and formatted by nobody. */
 const JAVA_COLUMNS_MAX = 120;
 const CODE = /\.(ts|mjs|java|lua|sh)$/;
-const PACKAGES = ['kafka', 'storage', 'coordinator', 'proxy', 'workers', 'cli', 'docker'];
+const PACKAGES = [
+  'runtime',
+  'kafka',
+  'storage',
+  'coordinator',
+  'proxy',
+  'workers',
+  'cli',
+  'docker',
+];
 /** Folders of tests that one README explains, with all that is below them. */
 const EXPLAINED_ABOVE = /^test\/(unit|integration|faults)\//;
 

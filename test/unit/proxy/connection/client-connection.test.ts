@@ -6,7 +6,7 @@ import type {
   Handled,
   RequestHandler,
 } from '../../../../proxy/connection/handler.ts';
-import { ByteBudget } from '../../../../proxy/net/byte-budget.ts';
+import { ByteBudget } from '../../../../runtime/index.ts';
 import {
   type Proxied,
   proxied,

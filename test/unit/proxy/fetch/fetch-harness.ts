@@ -26,12 +26,12 @@ import { BatchFiller } from '../../../../proxy/fetch/batch-filler.ts';
 import { fetchHandler } from '../../../../proxy/fetch/fetch-handler.ts';
 import { ObservedRatios } from '../../../../proxy/fetch/observed-ratios.ts';
 import { SlabPool } from '../../../../proxy/fetch/slab-pool.ts';
-import { ByteBudget } from '../../../../proxy/net/byte-budget.ts';
+import { ByteBudget } from '../../../../runtime/index.ts';
 import type { CatalogTopic } from '../../../../proxy/topics/topic-catalog.ts';
 import { FakeCatalog, idOf, topicOf } from '../../../support/fake-catalog.ts';
 import { bytesOf, clientRequest, connectionTo, decoded } from '../../../support/handler-calls.ts';
 import { ReadHarness } from '../read/read-harness.ts';
-import { FakeClock } from '../wal/fake-clock.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
 import { FakeBroker } from './fake-broker.ts';
 
 export const KEY_RING = new KeyRing({ id: 1, secret: Buffer.alloc(32, 'secret') });

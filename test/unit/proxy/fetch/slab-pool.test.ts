@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { SlabPool } from '../../../../proxy/fetch/slab-pool.ts';
-import { ByteBudget } from '../../../../proxy/net/byte-budget.ts';
+import { ByteBudget } from '../../../../runtime/index.ts';
 
 const KIBIBYTE = 1024;
 

@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ByteBudget } from '../../../../proxy/net/byte-budget.ts';
+import { ByteBudget } from '../../../../runtime/index.ts';
 import { type Frame, FrameReader } from '../../../../proxy/net/frame-reader.ts';
 
 const FRAME_BYTES_MAX = 1024 * 1024;

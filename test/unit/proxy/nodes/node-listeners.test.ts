@@ -5,7 +5,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { freePort, freePortRange } from '../../../../docker/local/ports.ts';
 import type { Broker } from '../../../../kafka/index.ts';
 import { forwardUntouched } from '../../../../proxy/connection/handler.ts';
-import { ByteBudget } from '../../../../proxy/net/byte-budget.ts';
+import { ByteBudget } from '../../../../runtime/index.ts';
 import { ServerTls } from '../../../../proxy/net/tls.ts';
 import {
   NodeListeners,

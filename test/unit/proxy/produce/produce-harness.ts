@@ -15,7 +15,7 @@ import type { CatalogTopic } from '../../../../proxy/topics/topic-catalog.ts';
 import type { WalWriterOptions } from '../../../../proxy/wal/wal-writer.ts';
 import { FakeCatalog, idOf, topicOf } from '../../../support/fake-catalog.ts';
 import { brokerFrame, clientRequest, connectionTo } from '../../../support/handler-calls.ts';
-import { FakeClock } from '../wal/fake-clock.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
 import { WriterHarness } from '../wal/writer-harness.ts';
 
 export const KEY_RING = new KeyRing({ id: 1, secret: Buffer.alloc(32, 'secret') });

@@ -2,12 +2,12 @@
 import { pino } from 'pino';
 import { BATCH_FIELD, BATCH_LENGTH_OVERHEAD_BYTES, pointerTo } from '../../../../kafka/index.ts';
 import { buildWalFile, newFileId, walKey, type WalBatch } from '../../../../storage/index.ts';
-import { ByteBudget } from '../../../../proxy/net/byte-budget.ts';
+import { ByteBudget } from '../../../../runtime/index.ts';
 import { BatchResolver } from '../../../../proxy/read/batch-resolver.ts';
 import type { BatchRequest } from '../../../../proxy/read/batch-source.ts';
 import { WalFileCache } from '../../../../proxy/read/wal-file-cache.ts';
 import { WalFileSource } from '../../../../proxy/read/wal-file-source.ts';
-import { FakeClock } from '../wal/fake-clock.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
 import { FaultyObjectStore } from '../wal/faulty-object-store.ts';
 
 export const CLUSTER_ID = 'cluster';

@@ -6,11 +6,11 @@ import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { pointerTo } from '../../../../kafka/index.ts';
 import { FsObjectStore, type WalBatch } from '../../../../storage/index.ts';
-import { ByteBudget } from '../../../../proxy/net/byte-budget.ts';
+import { ByteBudget } from '../../../../runtime/index.ts';
 import { BatchResolver } from '../../../../proxy/read/batch-resolver.ts';
 import { WalFileCache } from '../../../../proxy/read/wal-file-cache.ts';
 import { WalFileSource } from '../../../../proxy/read/wal-file-source.ts';
-import { systemClock } from '../../../../proxy/clock.ts';
+import { systemClock } from '../../../../runtime/index.ts';
 import { WalWriter } from '../../../../proxy/wal/wal-writer.ts';
 import { batchOf, CLUSTER_ID } from './read-harness.ts';
 

@@ -9,7 +9,7 @@ import {
   type ObjectStore,
   type PutIfAbsentOutcome,
 } from '../../../../storage/index.ts';
-import type { Clock } from '../../../../proxy/clock.ts';
+import type { Clock } from '../../../../runtime/index.ts';
 
 export type Fault =
   | { readonly kind: 'none'; readonly afterMs: number }

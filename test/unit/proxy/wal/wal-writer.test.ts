@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { crc32c } from '../../../../kafka/index.ts';
 import { fileCreatedMs, walKey } from '../../../../storage/index.ts';
 import { WAL_REQUEST_BYTES_MAX } from '../../../../proxy/wal/wal-writer.ts';
-import { FakeClock } from './fake-clock.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
 import { DOWN, SOUND } from './faulty-object-store.ts';
 import { batchOf, storedOf, WriterHarness } from './writer-harness.ts';
 

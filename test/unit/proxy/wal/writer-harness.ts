@@ -8,7 +8,7 @@ import {
   type UploadReport,
   type WalWriterOptions,
 } from '../../../../proxy/wal/wal-writer.ts';
-import { FakeClock } from './fake-clock.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
 import { FaultyObjectStore } from './faulty-object-store.ts';
 
 /** The outcome of an offer, once there is one. */

@@ -1,5 +1,5 @@
 /**
- * A byte semaphore: what bounds the memory of the proxy. Whoever is about to hold bytes reserves
+ * A byte semaphore: what bounds the memory of a process. Whoever is about to hold bytes reserves
  * them here first and waits, in order of arrival, while others hold too many. It counts; it
  * allocates nothing itself.
  *

@@ -1,4 +1,4 @@
-/** What a proxy has opened, to be closed in the other order. */
+/** What a process has opened, to be closed in the other order. */
 export class Opened {
   readonly #closers: (() => void | Promise<void>)[] = [];
 

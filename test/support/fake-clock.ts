@@ -1,6 +1,6 @@
 /** A clock that stands still until a test moves it, and lets promises run at each step. */
 import { setImmediate } from 'node:timers/promises';
-import type { Clock } from '../../../../proxy/clock.ts';
+import type { Clock } from '../../runtime/index.ts';
 
 interface Timer {
   readonly atMs: number;

@@ -1,22 +1,19 @@
 /**
- * The proxy's own way to the cluster: its principal and its TLS, from typed options. What clients
+ * Outrigger's own way to the cluster: its principal and its TLS, from typed options. What clients
  * do never travels on these connections, and no client's rights are widened by them.
  */
 import { readFile } from 'node:fs/promises';
-import {
-  ClusterClient,
-  type Endpoint,
-  type SaslCredentials,
-  type TlsOptions,
-} from '../../kafka/index.ts';
 import type { Logger } from 'pino';
-import { proxyError } from '../errors.ts';
+import { kafkaError } from '../errors.ts';
+import type { SaslCredentials } from './authenticate.ts';
+import { ClusterClient } from './cluster-client.ts';
+import type { Endpoint, TlsOptions } from './open-socket.ts';
 
 /** The options `kafka.security.protocol`, `kafka.ssl.*` and `kafka.sasl.*`. */
 export interface KafkaSecurity {
   /** Null: brokers are connected to without TLS. */
   readonly tls: KafkaTlsFiles | null;
-  /** The proxy's own principal; null: brokers ask for none. Clients bring their own. */
+  /** Outrigger's own principal; null: brokers ask for none. Clients bring their own. */
   readonly sasl: SaslCredentials | null;
 }
 
@@ -32,7 +29,7 @@ export interface KafkaTlsFiles {
 
 /**
  * @returns what every connection to a broker is secured with, clients' connections included
- * @throws `PROXY_TLS_INVALID` naming the file that cannot be read
+ * @throws `KAFKA_TLS_INVALID` naming the file that cannot be read
  */
 export async function loadKafkaTls(files: KafkaTlsFiles): Promise<TlsOptions> {
   const [ca, cert, key] = await Promise.all([
@@ -49,7 +46,7 @@ async function readPem(key: string, file: string | null): Promise<string | undef
     return await readFile(file, 'utf8');
   } catch (error) {
     const message = `${key}=${file} cannot be read`;
-    throw proxyError('PROXY_TLS_INVALID', message, { cause: error });
+    throw kafkaError('KAFKA_TLS_INVALID', message, { cause: error });
   }
 }
 
@@ -62,7 +59,7 @@ export interface ServiceClientOptions {
   readonly log: Logger;
 }
 
-/** @returns a client that acts as the proxy itself; nothing is connected yet */
+/** @returns a client that acts as Outrigger itself; nothing is connected yet */
 export function serviceClient(options: ServiceClientOptions): ClusterClient {
   return new ClusterClient({
     bootstrap: options.bootstrap,
