@@ -8,3 +8,4 @@ export { StoreSettledRangeClaims, type SettledRangeClaims } from './settled-rang
 export * from './solo-coordinator.ts';
 export type { TopicSource } from './topic-copy.ts';
 export * from './tuning.ts';
+export type * from './worker-coordinator.ts';

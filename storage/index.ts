@@ -21,6 +21,7 @@ export type {
 export { Journal, SNAPSHOT_EVERY_ENTRIES, SNAPSHOTS_KEPT } from './journal/journal.ts';
 export type { CommitOutcome, JournalOptions } from './journal/journal.ts';
 export { entryKey, snapshotKey } from './journal/journal-keys.ts';
+export { partitionGroup } from './journal/partition-group.ts';
 export * from './json-record.ts';
 export {
   MERGED_FILE_BYTES_MAX,
