@@ -14,6 +14,7 @@ import {
   secret,
   text,
 } from './config-def.ts';
+import { WORKER_KEYS } from './worker-keys.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const bytes = (count: number): string => String(count);
@@ -264,6 +265,8 @@ export const CONFIG_KEYS = {
     min: MEBIBYTE,
     max: 1024 * 1024 * MEBIBYTE,
   }),
+
+  ...WORKER_KEYS,
 
   // Operation
   'http.port': integer({
