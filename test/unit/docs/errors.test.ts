@@ -6,6 +6,7 @@ import { COORDINATOR_ERROR_CODES } from '../../../coordinator/index.ts';
 import { KAFKA_ERROR_CODES, KafkaErrorCode, RECORDS_ERROR_CODES } from '../../../kafka/index.ts';
 import { PROXY_ERROR_CODES } from '../../../proxy/errors.ts';
 import { STORAGE_ERROR_CODES } from '../../../storage/index.ts';
+import { WORKER_ERROR_CODES } from '../../../workers/errors.ts';
 
 const ROOT = new URL('../../../', import.meta.url).pathname;
 const page = readFileSync(`${ROOT}docs/errors.md`, 'utf8');
@@ -19,6 +20,7 @@ test('every code of ours has one row, and every row a code', () => {
     ...PROXY_ERROR_CODES,
     ...RECORDS_ERROR_CODES,
     ...STORAGE_ERROR_CODES,
+    ...WORKER_ERROR_CODES,
   ];
   const rows = [...ours.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, code]) => code);
   expect(new Set(rows)).toEqual(new Set(codes));

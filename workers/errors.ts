@@ -1,0 +1,26 @@
+/** The codes of every error that workers raise on purpose; `docs/errors.md` explains each. */
+import { OutriggerError, type ErrorContext } from '../kafka/index.ts';
+
+export const WORKER_ERROR_CODES = [
+  /** The brokers do not let Outrigger's own principal do what a job needs. */
+  'WORKER_LOG_DENIED',
+  /** A broker answered a job's request with an error that it cannot go on with. */
+  'WORKER_LOG_UNREADABLE',
+  /** A WAL file that a log refers to is gone from the bucket. */
+  'WORKER_OBJECT_MISSING',
+  /** A WAL file is damaged, or does not hold what a log says that it holds. */
+  'WORKER_OBJECT_CORRUPT',
+  /** A placeholder of a version, or signed with a key, that is not known here. */
+  'WORKER_PLACEHOLDER_UNKNOWN',
+] as const;
+
+export type WorkerErrorCode = (typeof WORKER_ERROR_CODES)[number];
+
+/** @returns an error with one of the workers' own codes */
+export function workerError(
+  code: WorkerErrorCode,
+  message: string,
+  context: ErrorContext = {},
+): OutriggerError<WorkerErrorCode> {
+  return new OutriggerError(code, message, context);
+}
