@@ -28,7 +28,21 @@ export interface NamedTopicPartition {
   readonly partition: number;
 }
 
+/** A worker among those that live. */
+export interface WorkerPlace {
+  /** How many workers live, this one included: at least 1. */
+  readonly count: number;
+  /** How many of them come before this one in the order of their ids, from 0. */
+  readonly rank: number;
+}
+
 export interface WorkerCoordinator {
+  /**
+   * Tells that this worker lives; to be called several times within the expiry of a lease. A worker
+   * that is not heard for so long, or closes, is no longer counted.
+   */
+  beat(): Promise<WorkerPlace>;
+
   /** @returns undefined while another holds the name; renewed until it is released or lost */
   acquireLease(name: string): Promise<Lease | undefined>;
 

@@ -4,6 +4,7 @@ export * from './errors.ts';
 export * from './extent-index.ts';
 export * from './file-id.ts';
 export * from './fs-object-store.ts';
+export * from './group-count.ts';
 export { applyEntry } from './journal/apply-entry.ts';
 export type { Applied, Refused, RefusalReason } from './journal/apply-entry.ts';
 export type { Change, ChangeKind, JournalEntry, Segment } from './journal/entry.ts';

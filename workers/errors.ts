@@ -2,6 +2,10 @@
 import { OutriggerError, type ErrorContext } from '../kafka/index.ts';
 
 export const WORKER_ERROR_CODES = [
+  /** No broker answered at start. */
+  'WORKER_BROKER_UNREACHABLE',
+  /** The port of health checks and metrics cannot be had. */
+  'WORKER_LISTEN_FAILED',
   /** The brokers do not let Outrigger's own principal do what a job needs. */
   'WORKER_LOG_DENIED',
   /** A broker answered a job's request with an error that it cannot go on with. */
@@ -12,6 +16,8 @@ export const WORKER_ERROR_CODES = [
   'WORKER_OBJECT_CORRUPT',
   /** A placeholder of a version, or signed with a key, that is not known here. */
   'WORKER_PLACEHOLDER_UNKNOWN',
+  /** No Redis is configured. */
+  'WORKER_REDIS_MISSING',
 ] as const;
 
 export type WorkerErrorCode = (typeof WORKER_ERROR_CODES)[number];
