@@ -12,6 +12,7 @@ export interface LogPartition {
 }
 
 export interface PartitionLeader extends LogPartition {
+  /** -1 while the partition has no leader. */
   readonly brokerId: number;
   readonly leaderEpoch: number;
 }
@@ -41,7 +42,7 @@ export type ReadOutcome =
   | { readonly kind: 'out-of-range' }
   /** KIP-595: the log has another history; the last epoch that both have ends there. */
   | { readonly kind: 'diverged'; readonly epoch: number; readonly endOffset: bigint }
-  /** There is no leader, or another one than was named: look again later. */
+  /** No leader, another one than was named, or one that cannot be reached: look again later. */
   | { readonly kind: 'not-leader' };
 
 export interface ReadRequest {
@@ -54,7 +55,11 @@ export interface ReadRequest {
 }
 
 export interface ClusterLog {
-  /** Topics of the cluster by name; those that do not exist are not in the answer. */
+  /**
+   * Topics of the cluster by name; those that do not exist are not in the answer.
+   *
+   * @throws `WORKER_LOG_DENIED`, and what a client throws that reaches no broker
+   */
   topics(names: readonly string[]): Promise<ReadonlyMap<string, LogTopic>>;
 
   /**
@@ -64,13 +69,27 @@ export interface ClusterLog {
    */
   logEnds(leaders: readonly PartitionLeader[]): Promise<ReadonlyMap<string, LogEnd>>;
 
-  /** One partition's log from an offset on. */
+  /**
+   * Where the logs begin, by `partitionKey`, asked of the leaders. Partitions whose leader does not
+   * answer, or is another one than was named, are not in it.
+   */
+  logStarts(leaders: readonly PartitionLeader[]): Promise<ReadonlyMap<string, bigint>>;
+
+  /** One partition's log from an offset on, up to the high watermark. */
   read(request: ReadRequest): Promise<ReadOutcome>;
 
-  /** Asks the leader to delete what is below the offset. @returns the log start afterwards */
+  /**
+   * Asks the leader to delete what is below the offset.
+   *
+   * @returns the log start afterwards
+   * @throws `WORKER_LOG_DENIED`, `WORKER_LOG_UNREADABLE`, or what a client throws
+   */
   deleteRecords(leader: PartitionLeader, offset: bigint): Promise<bigint>;
 
-  /** @returns the lowest start offset of the share groups that read it, undefined without any */
+  /**
+   * @returns the lowest start offset of the share groups that read it, undefined without any
+   * @throws unless every broker has said which groups it coordinates
+   */
   shareGroupStart(partition: LogPartition): Promise<bigint | undefined>;
 
   /**

@@ -1,0 +1,302 @@
+/**
+ * `ClusterLog` over the brokers' own protocol. It keeps nothing but connections, retries nothing
+ * and judges nothing but who has answered: what names another leader or epoch than was asked for is
+ * no answer.
+ */
+import type { Logger } from 'pino';
+import { apis, completeBatches, KafkaErrorCode, kafkaErrorName } from '../../kafka/index.ts';
+import { OutriggerError } from '../../kafka/index.ts';
+import type { ClusterClient, FetchResponse, MetadataResponse } from '../../kafka/index.ts';
+import { partitionKey } from '../../storage/index.ts';
+import { workerError } from '../errors.ts';
+import type {
+  ClusterLog,
+  LogEnd,
+  LogPartition,
+  LogTopic,
+  PartitionLeader,
+  ReadOutcome,
+  ReadRequest,
+} from './cluster-log.ts';
+import { askEveryBroker } from './every-broker.ts';
+import { ShareGroupStarts } from './share-group-starts.ts';
+
+/** So that one answer has a few megabytes at most. */
+const TOPICS_PER_REQUEST = 1_000;
+const PARTITIONS_PER_REQUEST = 2_000;
+
+/** Kafka's `ListOffsetsRequest` timestamps. */
+const TIMESTAMP = { latest: -1n, earliest: -2n } as const;
+const CONSUMER = -1;
+/**
+ * With any replica id but -1 and -2 the leader, and only the leader, answers its log end instead of
+ * the high watermark (`Partition.fetchOffsetForTimestamp`).
+ */
+const LOG_END_REPLICA = 0x7fff_ffff;
+const DELETE_TIMEOUT_MS = 20_000;
+
+/** The partition is elsewhere, or nowhere, for now. */
+const ELSEWHERE: ReadonlySet<number> = new Set([
+  KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+  KafkaErrorCode.LEADER_NOT_AVAILABLE,
+  KafkaErrorCode.NOT_LEADER_OR_FOLLOWER,
+  KafkaErrorCode.REPLICA_NOT_AVAILABLE,
+  KafkaErrorCode.KAFKA_STORAGE_ERROR,
+  KafkaErrorCode.FENCED_LEADER_EPOCH,
+  KafkaErrorCode.UNKNOWN_LEADER_EPOCH,
+  KafkaErrorCode.OFFSET_NOT_AVAILABLE,
+  KafkaErrorCode.UNKNOWN_TOPIC_ID,
+  KafkaErrorCode.INCONSISTENT_TOPIC_ID,
+]);
+const DENIED: ReadonlySet<number> = new Set([
+  KafkaErrorCode.TOPIC_AUTHORIZATION_FAILED,
+  KafkaErrorCode.GROUP_AUTHORIZATION_FAILED,
+  KafkaErrorCode.CLUSTER_AUTHORIZATION_FAILED,
+]);
+
+export interface KafkaClusterLogOptions {
+  /** On Outrigger's own principal. */
+  readonly client: Pick<ClusterClient, 'refresh' | 'toAny' | 'toBroker'>;
+  readonly monotonicMs: () => number;
+  readonly logger: Logger;
+}
+
+export class KafkaClusterLog implements ClusterLog {
+  readonly #client: KafkaClusterLogOptions['client'];
+  readonly #logger: Logger;
+  readonly #shareGroups: ShareGroupStarts;
+
+  constructor({ client, monotonicMs, logger }: KafkaClusterLogOptions) {
+    this.#client = client;
+    this.#logger = logger;
+    this.#shareGroups = new ShareGroupStarts(client, monotonicMs);
+  }
+
+  async topics(names: readonly string[]): Promise<ReadonlyMap<string, LogTopic>> {
+    const found = new Map<string, LogTopic>();
+    for (const chunk of chunksOf([...new Set(names)], TOPICS_PER_REQUEST)) {
+      const connection = await this.#client.toAny();
+      const response = await connection.request(apis.Metadata, {
+        topics: chunk.map((name) => ({ name })),
+        allowAutoTopicCreation: false,
+      });
+      for (const topic of topicsIn(response)) found.set(topic.topic, topic);
+    }
+    return found;
+  }
+
+  async logEnds(leaders: readonly PartitionLeader[]): Promise<ReadonlyMap<string, LogEnd>> {
+    const offsets = await this.#listOffsets(leaders, LOG_END_REPLICA, TIMESTAMP.latest);
+    const sampled = leaders.filter((leader) => offsets.has(partitionKey(leader)));
+    const ends = new Map<string, LogEnd>();
+    for (const leader of await this.#agreed(sampled)) {
+      const key = partitionKey(leader);
+      const endOffset = offsets.get(key);
+      if (endOffset !== undefined) ends.set(key, { ...leader, endOffset });
+    }
+    return ends;
+  }
+
+  async logStarts(leaders: readonly PartitionLeader[]): Promise<ReadonlyMap<string, bigint>> {
+    return await this.#listOffsets(leaders, CONSUMER, TIMESTAMP.earliest);
+  }
+
+  async read(request: ReadRequest): Promise<ReadOutcome> {
+    const { leader, bytesMax } = request;
+    const { topic, topicId } = leader;
+    const partition = {
+      partition: leader.partition,
+      currentLeaderEpoch: leader.leaderEpoch,
+      fetchOffset: request.offset,
+      lastFetchedEpoch: request.lastFetchedEpoch,
+      partitionMaxBytes: bytesMax,
+    };
+    const response = await this.#ask(leader.brokerId, async (broker) => {
+      return await broker.request(apis.Fetch, {
+        replicaId: CONSUMER,
+        maxWaitMs: 0,
+        minBytes: 0,
+        maxBytes: bytesMax,
+        topics: [{ topic, topicId, partitions: [partition] }],
+        forgottenTopicsData: [],
+      });
+    });
+    return response === undefined ? { kind: 'not-leader' } : readingOf(leader, response);
+  }
+
+  async deleteRecords(leader: PartitionLeader, offset: bigint): Promise<bigint> {
+    const broker = await this.#client.toBroker(leader.brokerId);
+    const partitions = [{ partitionIndex: leader.partition, offset }];
+    const { topics } = await broker.request(apis.DeleteRecords, {
+      topics: [{ name: leader.topic, partitions }],
+      timeoutMs: DELETE_TIMEOUT_MS,
+    });
+    const answered = topics[0]?.partitions[0];
+    const errorCode = answered?.errorCode ?? KafkaErrorCode.UNKNOWN_SERVER_ERROR;
+    if (answered === undefined || errorCode !== 0) throw refused(leader, 'trim', errorCode);
+    return answered.lowWatermark;
+  }
+
+  async shareGroupStart(partition: LogPartition): Promise<bigint | undefined> {
+    return await this.#shareGroups.lowest(partition);
+  }
+
+  async topicPresence(
+    topicIds: readonly string[],
+  ): Promise<ReadonlyMap<string, 'present' | 'absent' | 'unknown'>> {
+    const presence = new Map<string, 'present' | 'absent' | 'unknown'>();
+    for (const chunk of chunksOf([...new Set(topicIds)], TOPICS_PER_REQUEST)) {
+      const asked = chunk.map((topicId) => ({ topicId, name: null }));
+      const { brokerCount, answers } = await askEveryBroker(this.#client, asked, this.#logger);
+      const denials = new Map<string, number>();
+      for (const { topicId, errorCode } of answers.flatMap(({ topics }) => topics)) {
+        if (errorCode === KafkaErrorCode.NONE) presence.set(topicId, 'present');
+        if (errorCode !== KafkaErrorCode.UNKNOWN_TOPIC_ID) continue;
+        denials.set(topicId, (denials.get(topicId) ?? 0) + 1);
+      }
+      for (const id of chunk) {
+        if (presence.has(id)) continue;
+        presence.set(id, denials.get(id) === brokerCount ? 'absent' : 'unknown');
+      }
+    }
+    return presence;
+  }
+
+  /** @returns offsets by partition, of those whose leader has answered as such */
+  async #listOffsets(
+    leaders: readonly PartitionLeader[],
+    replicaId: number,
+    timestamp: bigint,
+  ): Promise<ReadonlyMap<string, bigint>> {
+    const offsets = new Map<string, bigint>();
+    const byBroker = groupBy(leaders, ({ brokerId }) => brokerId);
+    const list = async (brokerId: number, asked: readonly PartitionLeader[]): Promise<void> => {
+      const ids = new Map(asked.map(({ topic, topicId }) => [topic, topicId]));
+      const response = await this.#ask(brokerId, async (broker) => {
+        const topics = topicsOf(asked, timestamp);
+        return await broker.request(apis.ListOffsets, { replicaId, isolationLevel: 0, topics });
+      });
+      for (const { name, partitions } of response?.topics ?? []) {
+        const topicId = ids.get(name) ?? '';
+        for (const { partitionIndex: partition, errorCode, offset } of partitions) {
+          const id = { topicId, topic: name, partition };
+          if (errorCode === 0) offsets.set(partitionKey(id), offset);
+          else if (!ELSEWHERE.has(errorCode)) throw refused(id, 'list offsets of', errorCode);
+        }
+      }
+    };
+    const perBroker = [...byBroker].map(async ([brokerId, asked]) => {
+      for (const chunk of chunksOf(asked, PARTITIONS_PER_REQUEST)) await list(brokerId, chunk);
+    });
+    await Promise.all(perBroker);
+    return offsets;
+  }
+
+  /** @returns those that a majority of the brokers name with this leader and this epoch */
+  async #agreed(leaders: readonly PartitionLeader[]): Promise<readonly PartitionLeader[]> {
+    const votes = new Map<string, number>();
+    let brokerCount = 0;
+    const names = [...new Set(leaders.map(({ topic }) => topic))];
+    for (const chunk of chunksOf(names, TOPICS_PER_REQUEST)) {
+      const topics = chunk.map((name) => ({ name }));
+      const every = await askEveryBroker(this.#client, topics, this.#logger);
+      brokerCount = Math.max(brokerCount, every.brokerCount);
+      for (const { partitions } of every.answers.flatMap((answer) => topicsIn(answer))) {
+        for (const leader of partitions) {
+          votes.set(voteOf(leader), (votes.get(voteOf(leader)) ?? 0) + 1);
+        }
+      }
+    }
+    return leaders.filter((leader) => 2 * (votes.get(voteOf(leader)) ?? 0) > brokerCount);
+  }
+
+  /** @returns undefined if there is no such broker, or it cannot be reached */
+  async #ask<Response>(
+    brokerId: number,
+    ask: (broker: Awaited<ReturnType<ClusterClient['toBroker']>>) => Promise<Response>,
+  ): Promise<Response | undefined> {
+    if (brokerId < 0) return undefined;
+    try {
+      return await ask(await this.#client.toBroker(brokerId));
+    } catch (error) {
+      if (!(error instanceof OutriggerError) || !error.retriable) throw error;
+      this.#logger.debug({ err: error, brokerId }, 'a leader could not be asked');
+      return undefined;
+    }
+  }
+}
+
+function readingOf(leader: PartitionLeader, response: FetchResponse): ReadOutcome {
+  const answered = response.responses[0]?.partitions[0];
+  const errorCode = response.errorCode || (answered?.errorCode ?? 0);
+  if (errorCode === KafkaErrorCode.OFFSET_OUT_OF_RANGE) return { kind: 'out-of-range' };
+  if (answered === undefined || ELSEWHERE.has(errorCode)) return { kind: 'not-leader' };
+  if (errorCode !== 0) throw refused(leader, 'read', errorCode);
+  const { epoch, endOffset } = answered.divergingEpoch;
+  if (endOffset >= 0n) return { kind: 'diverged', epoch, endOffset };
+  const { highWatermark, lastStableOffset, logStartOffset, records } = answered;
+  const batches = records === null ? [] : [...completeBatches(records)];
+  return { kind: 'read', batches, highWatermark, lastStableOffset, logStartOffset };
+}
+
+function topicsIn({ topics }: MetadataResponse): LogTopic[] {
+  return topics.flatMap(({ name: topic, topicId, errorCode, partitions }) => {
+    if (topic === null) return [];
+    if (DENIED.has(errorCode)) throw refused({ topic }, 'describe', errorCode);
+    if (errorCode !== 0) return [];
+    const leaders = partitions.map(({ partitionIndex: partition, leaderId, leaderEpoch }) => {
+      return { topicId, topic, partition, brokerId: leaderId, leaderEpoch };
+    });
+    return [{ topicId, topic, partitions: leaders }];
+  });
+}
+
+interface AskedTopic {
+  readonly name: string;
+  readonly partitions: {
+    readonly partitionIndex: number;
+    readonly currentLeaderEpoch: number;
+    readonly timestamp: bigint;
+  }[];
+}
+
+function topicsOf(leaders: readonly PartitionLeader[], timestamp: bigint): AskedTopic[] {
+  const byTopic = groupBy(leaders, ({ topic }) => topic);
+  return [...byTopic].map(([name, asked]) => ({
+    name,
+    partitions: asked.map(({ partition, leaderEpoch }) => {
+      return { partitionIndex: partition, currentLeaderEpoch: leaderEpoch, timestamp };
+    }),
+  }));
+}
+
+function voteOf(leader: PartitionLeader): string {
+  return `${partitionKey(leader)} ${leader.brokerId} ${leader.leaderEpoch}`;
+}
+
+function groupBy<Key, Item>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> {
+  const groups = new Map<Key, Item[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
+function* chunksOf<Item>(items: readonly Item[], size: number): Generator<readonly Item[]> {
+  for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size);
+}
+
+function refused(
+  { topic, partition }: { readonly topic: string; readonly partition?: number },
+  what: string,
+  errorCode: number,
+): Error {
+  const isDenied = DENIED.has(errorCode);
+  const reason = kafkaErrorName(errorCode) ?? String(errorCode);
+  const name = partition === undefined ? topic : `${topic}-${partition}`;
+  const message = `Outrigger's own principal cannot ${what} ${name}: ${reason}.`;
+  const code = isDenied ? 'WORKER_LOG_DENIED' : 'WORKER_LOG_UNREADABLE';
+  return workerError(code, message, { retriable: true, details: { topic, errorCode } });
+}
