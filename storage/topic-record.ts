@@ -12,6 +12,14 @@ import type { CallOptions, ObjectStore } from './object-store.ts';
 const PREFIX = 'topics/';
 const SUFFIX = '.json';
 
+const backfillSchema = z
+  .object({
+    requestedAtMs: z.int().min(0),
+    /** Set while it rests. */
+    cancelledAtMs: z.int().min(0).optional(),
+  })
+  .readonly();
+
 const topicRecordSchema = z
   .object({
     /** 16 bytes in base64url, as Kafka prints it. */
@@ -22,6 +30,8 @@ const topicRecordSchema = z
     placeholdersLeft: z.literal(true).optional(),
     /** The user's values of keys that Outrigger keeps, by Kafka's name of the key. */
     configs: z.record(z.string(), z.string()),
+    /** Set when an operator asked for data from before the mark to be moved to the bucket too. */
+    backfill: backfillSchema.optional(),
     updatedAtMs: z.int().min(0),
     /** Counts changes from 1: of two copies the higher is the newer. */
     version: z.int().min(1),

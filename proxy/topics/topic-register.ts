@@ -137,6 +137,7 @@ export class TopicRegister {
       diskless,
       ...(mayHoldPlaceholders && !diskless ? { placeholdersLeft: true } : {}),
       configs: Object.fromEntries(configs),
+      ...(present?.backfill === undefined ? {} : { backfill: present.backfill }),
       updatedAtMs: this.#options.clock.wallMs(),
       version: (present?.version ?? 0) + 1,
     };

@@ -30,6 +30,12 @@ test('a record of the documented shape is read', () => {
   expect(parseTopicRecord(Buffer.from(JSON.stringify(record)), 'x')).toEqual(record);
 });
 
+test('a record with a backfill is read', () => {
+  const backfill = { requestedAtMs: 1_700_000_000_000, cancelledAtMs: 1_700_000_000_001 };
+  const whole = { ...record, backfill };
+  expect(parseTopicRecord(Buffer.from(JSON.stringify(whole)), 'x')).toEqual(whole);
+});
+
 test('anything else is refused, and the wrong field named', () => {
   for (const [field, value] of [
     ['topicId', 'short'],
