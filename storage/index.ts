@@ -37,6 +37,8 @@ export * from './object-store.ts';
 export * from './open-store.ts';
 export * from './prove-store.ts';
 export * from './s3-object-store.ts';
+export { StartRequests } from './start-requests.ts';
+export type { StartRequest } from './start-requests.ts';
 export * from './topic-record.ts';
 export * from './wal-file.ts';
 export { seekOffset, seekTimestamp } from './segment/batch-search.ts';
