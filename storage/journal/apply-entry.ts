@@ -20,6 +20,8 @@ export type RefusalReason =
   | 'as-of-back'
   /** It changes nothing. */
   | 'empty'
+  /** A backfill below segments: the next one would not begin where they end. */
+  | 'consolidated'
   /** Something would be left out between what is there and what is added. */
   | 'gap'
   /** Extents in a change that has none. */
@@ -34,7 +36,7 @@ export type RefusalReason =
   | 'nothing-to-cut'
   /** What is added is there already. */
   | 'overlap'
-  /** A logical start or a trim intent would go back. */
+  /** A logical start, a trim intent or what is cleaned would go back. */
   | 'start-back'
   /** Another segment has that id. */
   | 'segment-exists'
@@ -54,6 +56,7 @@ export type Applied = { readonly kind: 'applied'; readonly state: GroupState } |
 type Changed = Map<string, PartitionState | undefined>;
 type Step = { readonly kind: 'changed'; readonly partitions: Changed } | Refused;
 type ChangeOf<Kind> = Extract<Change, { readonly kind: Kind }>;
+type BackfillRow = ChangeOf<'backfill'>['offsets'][number];
 /** @returns the partition's new state; undefined stands for a partition that is not known */
 type Move = (partition: PartitionState | undefined) => PartitionState | RefusalReason;
 
@@ -76,6 +79,10 @@ function change(state: GroupState, entry: JournalEntry): Step {
       return reMerge(state, entry);
     case 'consolidate':
       return consolidate(state, change);
+    case 'compact':
+      return compact(state, change);
+    case 'backfill':
+      return moveAll(state, change.offsets, backfill);
     case 'trim':
       return moveAll(state, change.offsets, ({ offset }) => trim(offset));
     case 'start-moved':
@@ -176,6 +183,35 @@ function consolidate(state: GroupState, { segments }: ChangeOf<'consolidate'>): 
   });
 }
 
+/** The same records' newer ones may be anywhere above, so a run is replaced, never extended. */
+function compact(state: GroupState, { compacted }: ChangeOf<'compact'>): Step {
+  return moveAll(state, compacted, ({ segments, cleanedTo }) => (partition) => {
+    if (partition === undefined) return 'unknown-partition';
+    if (cleanedTo > partition.consolidatedTo) return 'not-consolidated';
+    if (cleanedTo < (partition.cleanedTo ?? 0n)) return 'start-back';
+    if (segments.some(({ baseOffset, startOffset }) => baseOffset > startOffset)) return 'gap';
+    if (segments.some(({ id }) => isKnownSegment(state, partition, id))) return 'segment-exists';
+    if (segments.length === 0) {
+      return cleanedTo === partition.cleanedTo ? 'empty' : { ...partition, cleanedTo };
+    }
+    const replaced = replaceRun(partition.segments, segments);
+    if (replaced === undefined) return 'not-aligned';
+    return { ...partition, cleanedTo, segments: replaced };
+  });
+}
+
+function backfill({ offset, cursor, ...id }: BackfillRow): Move {
+  return (known) => {
+    const partition = known ?? newPartition(id, cursor);
+    const { logicalStart, trimIntent, consolidatedTo, segments } = partition;
+    if (segments.length > 0) return 'consolidated';
+    if (offset >= consolidatedTo) return 'overlap';
+    if (logicalStart !== null && offset < logicalStart) return 'start-back';
+    if (trimIntent !== null && offset < trimIntent) return 'start-back';
+    return { ...partition, consolidatedTo: offset };
+  };
+}
+
 function isKnownSegment(state: GroupState, partition: PartitionState, id: string): boolean {
   const held = [partition, ...partition.quarantined].flatMap(({ segments }) => segments);
   return state.deadSegments.has(id) || held.some((segment) => segment.id === id);
@@ -218,7 +254,7 @@ function cut(offset: bigint, by: number): Move {
     if (offset >= partition.cursor) return 'nothing-to-cut';
     const extents = cutAt(partition.extents, offset);
     const segments = cutAt(partition.segments, offset);
-    const { logicalStart, trimIntent, consolidatedTo } = partition;
+    const { logicalStart, trimIntent, consolidatedTo, cleanedTo } = partition;
     const last = partition.extents.find(({ endOffset }) => endOffset === offset);
     return {
       ...partition,
@@ -228,6 +264,7 @@ function cut(offset: bigint, by: number): Move {
       logicalStart: logicalStart === null ? null : lower(logicalStart, offset),
       trimIntent: trimIntent === null ? null : lower(trimIntent, offset),
       consolidatedTo: lower(consolidatedTo, offset),
+      ...(cleanedTo === undefined ? {} : { cleanedTo: lower(cleanedTo, offset) }),
       extents: extents.below,
       segments: segments.below,
       quarantined: [

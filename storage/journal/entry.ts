@@ -30,6 +30,8 @@ export const segmentSchema = z
     bytes: z.int().min(0),
     /** Milliseconds since the epoch, -1 if no record has a timestamp. */
     maxTimestampMs: int64,
+    /** When it took the place of extents, by its writer's clock: older data may be trimmed. */
+    createdMs: z.int().min(0),
   })
   .readonly();
 
@@ -54,9 +56,45 @@ const consolidateSchema = z
   })
   .readonly();
 
+/**
+ * Segments take the place of a run of others whose records were thinned out by key. Without any,
+ * only the mark moves: nothing was to be thinned out.
+ */
+const compactSchema = z
+  .object({
+    kind: z.literal('compact'),
+    compacted: z
+      .array(
+        z
+          .object({
+            ...partitionShape,
+            segments: z.array(segmentSchema).readonly(),
+            /** Up to where all that is older was compared with: exclusive. */
+            cleanedTo: offset,
+          })
+          .readonly(),
+      )
+      .readonly(),
+  })
+  .readonly();
+
 const offsetsSchema = z
   .array(z.object({ ...partitionShape, offset }).readonly())
   .min(1)
+  .readonly();
+
+/**
+ * What the broker has from the offset on, below the first extent, is to be in segments too. A
+ * partition that nothing was merged of yet will be merged from `cursor` on.
+ */
+const backfillSchema = z
+  .object({
+    kind: z.literal('backfill'),
+    offsets: z
+      .array(z.object({ ...partitionShape, offset, cursor: offset }).readonly())
+      .min(1)
+      .readonly(),
+  })
   .readonly();
 
 /** The broker will be asked to delete what is below the offsets. */
@@ -96,6 +134,8 @@ const writtenChangeSchema = z.discriminatedUnion('kind', [
   mergeSchema,
   reMergeSchema,
   consolidateSchema,
+  backfillSchema,
+  compactSchema,
   trimSchema,
   startMovedSchema,
   quarantineSchema,

@@ -11,6 +11,8 @@ const CHANGE_KINDS = [
   'merge',
   're-merge',
   'consolidate',
+  'backfill',
+  'compact',
   'trim',
   'start-moved',
   'quarantine',
@@ -46,8 +48,16 @@ const partitionSchema = z
     logicalStart: offset.nullable(),
     /** Up to where the broker may have been asked to delete; null if never. */
     trimIntent: offset.nullable(),
-    /** Where the next segment begins. */
+    /**
+     * Where the next segment begins. What lies between it and the first extent, or the cursor if
+     * there is none, only the broker has: it is to be backfilled.
+     */
     consolidatedTo: offset,
+    /**
+     * Every record was compared with all newer ones below it, by key (Kafka's cleaner checkpoint):
+     * a batch below it may be gone. Absent until the first compaction.
+     */
+    cleanedTo: offset.optional(),
     /** Ascending, without gaps, up to the cursor. */
     extents: z.array(extentSchema).readonly(),
     /** Ascending, without gaps, up to `consolidatedTo`. */

@@ -40,6 +40,8 @@ export interface JournalOptions {
   readonly now: () => number;
   readonly logger: Logger;
   readonly snapshotEveryEntries?: number;
+  /** Whether nothing is ever written, snapshots included. */
+  readonly readOnly?: boolean;
 }
 
 /** `lost`: the entry that has the number; it is applied now. `refused`: nothing was written. */
@@ -95,6 +97,7 @@ export class Journal {
     file?: MergedFileBuilder,
     call?: CallOptions,
   ): Promise<CommitOutcome> {
+    this.#assertWritable();
     return await this.#alone(async () => {
       const { now, random } = this.#options;
       const extents = file?.extents() ?? [];
@@ -144,6 +147,7 @@ export class Journal {
    * the file carries stays.
    */
   async hollowOut(file: number, call?: CallOptions): Promise<void> {
+    this.#assertWritable();
     const death = this.#state.files.get(file)?.death ?? null;
     assert(death !== null, `merged file ${file} is not dead`);
     await this.#entries.hollowOut(file, call);
@@ -199,7 +203,7 @@ export class Journal {
   async #snapshotIfDue(call?: CallOptions): Promise<void> {
     const { number } = this.#state;
     const every = this.#snapshotEvery;
-    if (number % every !== 0) return;
+    if (number % every !== 0 || this.#options.readOnly === true) return;
     const oldest = number - every * SNAPSHOTS_KEPT;
     try {
       await this.#entries.writeSnapshot(this.#state, call);
@@ -216,6 +220,10 @@ export class Journal {
     if (listed === undefined || listed === next) return;
     if (await this.#entries.has(next, call)) return;
     this.#entries.refuse(next, `it is missing, while entry ${listed} is there`);
+  }
+
+  #assertWritable(): void {
+    assert(this.#options.readOnly !== true, 'the journal was opened for reading');
   }
 
   async #alone<Result>(work: () => Promise<Result>): Promise<Result> {

@@ -5,6 +5,7 @@ import type {
   GroupState,
   MergedExtent,
   PartitionState,
+  Segment,
 } from '../../../../storage/index.ts';
 import {
   entryOf,
@@ -157,6 +158,52 @@ test('a compacted segment takes the place of those that it was made of', () => {
   expect(partition(state).consolidatedTo).toBe(30n);
   expect([...state.deadSegments.keys()]).toEqual([idOf(1), idOf(2)]);
   expect(refusal(state, consolidate(1, 30, 40))).toBe('segment-exists');
+});
+
+test('segments give way to compacted ones that cover the same offsets, and the mark rises', () => {
+  let state = apply(apply(merged(), consolidate(1, 10, 20)), consolidate(2, 20, 30));
+  const compact = (cleanedTo: number, ...segments: Segment[]): Change => ({
+    kind: 'compact',
+    compacted: [{ ...partitionOf(0), segments, cleanedTo: BigInt(cleanedTo) }],
+  });
+  expect(refusal(state, compact(31))).toBe('not-consolidated');
+  expect(refusal(state, compact(30, segmentOf(3, 10, 25)))).toBe('not-aligned');
+  expect(refusal(state, compact(30, segmentOf(1, 10, 30)))).toBe('segment-exists');
+  expect(refusal(state, compact(30, { ...segmentOf(3, 10, 30), baseOffset: 11n }))).toBe('gap');
+  expect(refusal(state, { kind: 'compact', compacted: [] })).toBe('empty');
+  state = apply(state, compact(25, segmentOf(3, 10, 15), segmentOf(4, 15, 30)));
+  expect(partition(state)).toMatchObject({ cleanedTo: 25n, consolidatedTo: 30n });
+  expect(partition(state).segments.map(({ id }) => id)).toEqual([idOf(3), idOf(4)]);
+  expect([...state.deadSegments.keys()]).toEqual([idOf(1), idOf(2)]);
+  expect(state.deadSegments.get(idOf(1))?.death.by).toBe('compact');
+  expect(refusal(state, compact(24))).toBe('start-back');
+  expect(refusal(state, compact(25))).toBe('empty');
+  state = apply(state, compact(30));
+  expect(partition(state).cleanedTo).toBe(30n);
+  expect(partition(apply(state, cut(12))).cleanedTo).toBe(12n);
+});
+
+test('a backfill lowers where segments begin, as long as there are none', () => {
+  const backfill = (offset: number, cursor: number, number = 0): Change => ({
+    kind: 'backfill',
+    offsets: [{ ...partitionOf(number), offset: BigInt(offset), cursor: BigInt(cursor) }],
+  });
+  const state = apply(merged(), backfill(2, 99));
+  expect(partition(state)).toMatchObject({ consolidatedTo: 2n, cursor: 40n });
+  expect(refusal(state, backfill(2, 40))).toBe('overlap');
+  expect(refusal(state, consolidate(1, 3, 8))).toBe('gap');
+  const within = apply(state, consolidate(1, 2, 8));
+  expect(ranges(partition(within).extents)[0]).toEqual([10, 20]);
+  const across = apply(within, consolidate(2, 8, 20));
+  expect(ranges(partition(across).extents)[0]).toEqual([20, 30]);
+  expect(refusal(within, backfill(0, 40))).toBe('consolidated');
+  expect(refusal(apply(merged(), startMoved(4)), backfill(3, 40))).toBe('start-back');
+  const trimmed = apply(apply(merged(), startMoved(5)), trim(5));
+  expect(refusal(trimmed, backfill(4, 40))).toBe('start-back');
+  const unknown = apply(EMPTY_STATE, backfill(3, 7));
+  expect(partition(unknown)).toMatchObject({ consolidatedTo: 3n, cursor: 7n, extents: [] });
+  expect(refusal(unknown, MERGE, extentsOf([range(0, 7, 9)]))).toBe('applied');
+  expect(refusal(EMPTY_STATE, backfill(7, 7))).toBe('overlap');
 });
 
 test('nothing is trimmed that is not in segments from the logical start on', () => {

@@ -1,6 +1,6 @@
 /**
  * Two workers, one journal, everything that can go wrong between them and the store; and a model
- * that is an array of entries and, for each partition, a map from offset to file.
+ * that is an array of entries and, for each partition, a map from offset to where its record is.
  */
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -12,18 +12,23 @@ import {
   partitionKey,
   readMergedFooter,
 } from '../../../../storage/index.ts';
-import type { Change, CommitOutcome, JournalEntry } from '../../../../storage/index.ts';
+import type {
+  Change,
+  CommitOutcome,
+  JournalEntry,
+  PartitionState,
+} from '../../../../storage/index.ts';
 import { decodeEntry } from '../../../../storage/journal/entry.ts';
 import { SlowStore } from '../../../support/slow-store.ts';
 import { MemoryStore } from '../memory-store.ts';
-import { fileOf, journalOptions, MERGE, partitionOf } from './journal-samples.ts';
+import { fileOf, journalOptions, MERGE, partitionOf, segmentOf } from './journal-samples.ts';
 import type { Range } from './journal-samples.ts';
 
 const PARTITIONS = 2;
 const SNAPSHOT_EVERY = 4;
 
 type Fault = 'none' | 'lost-answer' | 'refused' | 'late' | 'blind' | 'gives-up';
-type Work = 'merge' | 're-merge' | 'cut' | 'start';
+type Work = 'merge' | 're-merge' | 'cut' | 'start' | 'consolidate' | 'trim' | 'backfill';
 
 interface Step {
   readonly worker: 0 | 1;
@@ -42,7 +47,18 @@ interface Step {
 
 const step: fc.Arbitrary<Step> = fc.record({
   worker: fc.constantFrom(0 as const, 1 as const),
-  work: fc.constantFrom<Work[]>('merge', 'merge', 're-merge', 'cut', 'start'),
+  work: fc.constantFrom<Work[]>(
+    'merge',
+    'merge',
+    'merge',
+    're-merge',
+    'cut',
+    'start',
+    'consolidate',
+    'consolidate',
+    'trim',
+    'backfill',
+  ),
   partition: fc.nat({ max: PARTITIONS - 1 }),
   size: fc.integer({ min: 1, max: 4 }),
   fault: fc.constantFrom<Fault[]>(
@@ -68,13 +84,14 @@ class World {
   /** Entries that a worker was told are committed, by number. */
   readonly promised = new Map<number, Change>();
   readonly #workers: (Journal | undefined)[] = [undefined, undefined];
+  #segments = 0;
 
   async run(step: Step): Promise<void> {
     const actors = step.together ? [0, 1] : [step.worker];
     const acts: (() => Promise<void>)[] = [];
     for (const actor of actors) {
       const journal = await this.#worker(actor);
-      const planned = plan(journal, step);
+      const planned = plan(journal, step, ++this.#segments);
       if (planned !== undefined) acts.push(async () => await this.#act(journal, planned));
     }
     if (acts.length > 0) this.#arrange(step.fault);
@@ -152,15 +169,38 @@ interface Plan {
 }
 
 /** What a worker would do, by what it knows. */
-function plan(journal: Journal, { work, partition, size }: Step): Plan | undefined {
+function plan(journal: Journal, step: Step, seed: number): Plan | undefined {
+  const { work, partition, size } = step;
   const id = partitionOf(partition);
   const known = journal.state.partitions.get(partitionKey(id));
-  const cursor = known?.cursor ?? 0n;
-  const extents = known?.extents ?? [];
+  // A new partition's first record is not the log's: there is something to backfill.
+  const cursor = known?.cursor ?? 6n;
   if (work === 'merge') {
     const endOffset = cursor + BigInt(size);
     return { change: MERGE, ranges: [{ partition, startOffset: cursor, endOffset }] };
   }
+  const start = known?.logicalStart ?? 0n;
+  if (work === 'start') {
+    const offset = start + BigInt(size - 1);
+    return { change: { kind: 'start-moved', offsets: [{ ...id, offset }] } };
+  }
+  if (work === 'backfill') {
+    const trimmed = known?.trimIntent ?? 0n;
+    const offset = start > trimmed ? start : trimmed;
+    const isDone = known !== undefined && offset >= known.consolidatedTo;
+    if (isDone || offset >= cursor || (known?.segments.length ?? 0) > 0) return undefined;
+    return { change: { kind: 'backfill', offsets: [{ ...id, offset, cursor }] } };
+  }
+  return known === undefined ? undefined : planKnown(known, step, seed);
+}
+
+function planKnown(
+  known: PartitionState,
+  { work, partition, size }: Step,
+  seed: number,
+): Plan | undefined {
+  const id = partitionOf(partition);
+  const { cursor, consolidatedTo, logicalStart, trimIntent, segments, extents } = known;
   if (work === 're-merge') {
     const [first, last] = [extents[0], extents.slice(0, size).at(-1)];
     if (first === undefined || last === undefined) return undefined;
@@ -170,54 +210,92 @@ function plan(journal: Journal, { work, partition, size }: Step): Plan | undefin
       ranges: [{ partition, startOffset, endOffset: last.endOffset }],
     };
   }
-  const start = known?.logicalStart ?? 0n;
-  if (work === 'start') {
-    const offset = start + BigInt(size - 1);
-    return { change: { kind: 'start-moved', offsets: [{ ...id, offset }] } };
+  if (work === 'consolidate') {
+    const end = consolidatedTo + BigInt(2 * size);
+    const endOffset = end < cursor ? end : cursor;
+    if (endOffset === consolidatedTo) return undefined;
+    const segment = segmentOf(seed, Number(consolidatedTo), Number(endOffset));
+    return { change: { kind: 'consolidate', segments: [{ ...id, segment }] } };
+  }
+  if (work === 'trim') {
+    const first = segments[0]?.startOffset;
+    const isKept = first !== undefined && logicalStart !== null && first <= logicalStart;
+    if (!isKept || consolidatedTo < (trimIntent ?? 0n)) return undefined;
+    return { change: { kind: 'trim', offsets: [{ ...id, offset: consolidatedTo }] } };
   }
   const offset = cursor - BigInt(size);
-  if (known === undefined || offset < start) return undefined;
+  if (offset < (logicalStart ?? 0n)) return undefined;
   return { change: { kind: 'quarantine', offsets: [{ ...id, offset }], reason: 'model' } };
 }
 
-/** The model: which file has an offset, by reading the entries as a person would. */
-function modelOf(entries: readonly JournalEntry[]): Map<string, Map<bigint, number>> {
-  const files = new Map<string, Map<bigint, number>>();
-  const of = (id: { topicId: string; partition: number }): Map<bigint, number> => {
+/** Where a partition's records are: the number of a merged file, or the id of a segment. */
+type Places = Map<bigint, number | string>;
+
+/** The model: where each record is, by reading the entries as a person would. */
+function modelOf(entries: readonly JournalEntry[]): Map<string, Places> {
+  const partitions = new Map<string, Places>();
+  const of = (id: { topicId: string; partition: number }): Places => {
     const key = partitionKey(id);
-    const known = files.get(key) ?? new Map<bigint, number>();
-    files.set(key, known);
+    const known = partitions.get(key) ?? new Map<bigint, number | string>();
+    partitions.set(key, known);
     return known;
   };
   for (const { number, change, extents } of entries) {
     for (const extent of extents) {
-      for (let at = extent.startOffset; at < extent.endOffset; at++) of(extent).set(at, number);
+      const places = of(extent);
+      for (let at = extent.startOffset; at < extent.endOffset; at++) {
+        // What is in a segment already is merged again with the rest of its extent, and not read.
+        if (typeof places.get(at) !== 'string') places.set(at, number);
+      }
     }
+    if (change.kind === 'consolidate') {
+      for (const row of change.segments) {
+        const { startOffset, endOffset, id } = row.segment;
+        for (let at = startOffset; at < endOffset; at++) of(row).set(at, id);
+      }
+    }
+    if (change.kind === 'backfill') for (const row of change.offsets) of(row);
     if (change.kind !== 'quarantine' && change.kind !== 'start-moved') continue;
     for (const row of change.offsets) {
-      const offsets = of(row);
-      for (const at of offsets.keys()) {
+      const places = of(row);
+      for (const at of places.keys()) {
         const isGone = change.kind === 'quarantine' ? at >= row.offset : at < row.offset;
-        if (isGone) offsets.delete(at);
+        if (isGone) places.delete(at);
       }
     }
   }
-  return files;
+  return partitions;
 }
 
-function offsetsOf(journal: Journal): Map<string, Map<bigint, number>> {
-  const files = new Map<string, Map<bigint, number>>();
+/** What a reader finds, who believes segments below `consolidatedTo` and extents above. */
+function placesOf(journal: Journal): Map<string, Places> {
+  const partitions = new Map<string, Places>();
   for (const [key, partition] of journal.state.partitions) {
-    const offsets = new Map<bigint, number>();
+    const places: Places = new Map();
+    checkRun(partition.segments, partition.consolidatedTo);
+    checkRun(partition.extents, partition.cursor);
+    expect(partition.consolidatedTo).toBeLessThanOrEqual(partition.cursor);
+    for (const { id, startOffset, endOffset } of partition.segments) {
+      for (let at = startOffset; at < endOffset; at++) places.set(at, id);
+    }
     for (const { file, startOffset, endOffset } of partition.extents) {
       for (let at = startOffset; at < endOffset; at++) {
-        expect(offsets.has(at)).toBe(false);
-        offsets.set(at, file);
+        if (at >= partition.consolidatedTo) places.set(at, file);
       }
     }
-    files.set(key, offsets);
+    partitions.set(key, places);
   }
-  return files;
+  return partitions;
+}
+
+function checkRun(
+  run: readonly { readonly startOffset: bigint; readonly endOffset: bigint }[],
+  end: bigint,
+): void {
+  for (const [index, { startOffset, endOffset }] of run.entries()) {
+    expect(startOffset).toBeLessThan(endOffset);
+    expect(endOffset).toBe(run[index + 1]?.startOffset ?? end);
+  }
 }
 
 test('whatever happens to two workers, no entry is lost, none counts twice, all readers agree', async () => {
@@ -241,7 +319,7 @@ test('whatever happens to two workers, no entry is lost, none counts twice, all 
       const model = modelOf(entries);
       for (const journal of journals) {
         expect(journal.state).toEqual(replayed);
-        expect(offsetsOf(journal)).toEqual(model);
+        expect(placesOf(journal)).toEqual(model);
       }
       for (const [file, { references, death }] of replayed.files) {
         const quarantined = [...replayed.partitions.values()].flatMap((p) => p.quarantined);
@@ -250,6 +328,10 @@ test('whatever happens to two workers, no entry is lost, none counts twice, all 
           .filter((extent) => extent.file === file);
         expect(references).toBe(live.length);
         expect(death === null).toBe(live.length > 0);
+      }
+      for (const { trimIntent, segments, consolidatedTo } of replayed.partitions.values()) {
+        if (trimIntent !== null) expect(trimIntent).toBeLessThanOrEqual(consolidatedTo);
+        for (const { id } of segments) expect(replayed.deadSegments.has(id)).toBe(false);
       }
     }),
     { numRuns: 100 },

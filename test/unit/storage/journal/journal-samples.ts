@@ -78,6 +78,7 @@ export function segmentOf(seed: number, startOffset: number, endOffset: number):
     endOffset: BigInt(endOffset),
     bytes: endOffset - startOffset,
     maxTimestampMs: -1n,
+    createdMs: seed,
   };
 }
 

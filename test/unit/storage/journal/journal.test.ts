@@ -160,6 +160,23 @@ test('a snapshot that is lost, damaged or could not be written costs nothing but
   expect((await Journal.open(options)).state).toEqual(journal.state);
 });
 
+test('a journal that was opened for reading catches up, and never writes', async () => {
+  const { memory, store } = stores();
+  const options = journalOptions(store, { snapshotEveryEntries: 4 });
+  const journal = await Journal.open(options);
+  await commitMany(journal, 3);
+  const reader = await Journal.open({ ...options, readOnly: true });
+  await commitMany(journal, 6);
+  for (const key of memory.objects.keys()) {
+    if (key.startsWith('snapshot/')) memory.objects.delete(key);
+  }
+  expect(await reader.catchUp()).toBe(6);
+  expect(reader.state).toEqual(journal.state);
+  expect([...memory.objects.keys()].filter((key) => key.startsWith('snapshot/'))).toEqual([]);
+  await expect(reader.commit(startAt(99))).rejects.toThrow('for reading');
+  await expect(reader.hollowOut(1)).rejects.toThrow('for reading');
+});
+
 test('a worker that slept catches up', async () => {
   const options = journalOptions(stores().store, { snapshotEveryEntries: 4 });
   const sleeper = await Journal.open(options);
@@ -236,17 +253,20 @@ test('every kind of change comes back from the bucket as it went', async () => {
     endOffset: 5n,
     bytes: 9,
     maxTimestampMs: -(2n ** 60n),
+    createdMs: 77,
   };
   const at = (offset: bigint) => [{ ...partitionOf(0), offset }];
   const sample = { kind: 'merge', samples: [{ ...partitionOf(0), count: 2 ** 40 }] } as const;
   await journal.commit(sample, fileOf([range(0, 0, 5), range(0, 5, 9)]));
   await journal.commit({ kind: 're-merge' }, fileOf([range(0, 0, 9)]));
+  const backfill = [{ ...partitionOf(1), offset: 3n, cursor: 2n ** 60n }];
+  await journal.commit({ kind: 'backfill', offsets: backfill });
   await journal.commit({ kind: 'consolidate', segments: [{ ...partitionOf(0), segment }] });
   await journal.commit({ kind: 'start-moved', offsets: at(2n) });
   await journal.commit({ kind: 'trim', offsets: at(4n) });
   await journal.commit({ kind: 'quarantine', offsets: at(3n), reason: 'a test' });
-  const sweep = { kind: 'sweep', files: [1], segments: [], quarantines: [6], topics: [] } as const;
+  const sweep = { kind: 'sweep', files: [1], segments: [], quarantines: [7], topics: [] } as const;
   await journal.commit(sweep);
-  expect(journal.state.number).toBe(7);
+  expect(journal.state.number).toBe(8);
   expect((await Journal.open(options)).state).toEqual(journal.state);
 });
