@@ -67,6 +67,8 @@ export type {
   PlaceholderReading,
   ReadPlaceholderInput,
 } from './records/placeholder.ts';
+export { deleteHorizonOf, emptyBatchOf, filterBatch, scanBatch } from './records/filter-batch.ts';
+export type { BatchFilter } from './records/filter-batch.ts';
 export { KeyRing } from './records/pointer.ts';
 export type { Pointer, TagKey, UnknownPointer } from './records/pointer.ts';
 export * from './records/record-batch.ts';

@@ -27,6 +27,12 @@ export interface KafkaRecord {
 export class RecordScanner {
   readonly #cursor: VarintCursor;
   readonly body: Buffer;
+  /** Where the record begins, with the length before it. */
+  recordAt = 0;
+  /** Where the next one begins. */
+  recordEnd = 0;
+  /** Where its offset delta begins, behind the timestamp delta. */
+  offsetDeltaAt = 0;
   offsetDelta = 0;
   /** Milliseconds; exact if it is a safe integer. */
   timestampDelta = 0;
@@ -60,11 +66,14 @@ export class RecordScanner {
    */
   next(): void {
     const cursor = this.#cursor;
+    this.recordAt = cursor.at;
     const bytes = cursor.readVarint();
     const end = cursor.at + bytes;
+    this.recordEnd = end;
     if (bytes < 0 || end > this.body.length) throw malformed('a record exceeds its batch');
     cursor.at += 1; // The record's attributes: none is assigned.
     this.timestampDelta = cursor.readVarlong();
+    this.offsetDeltaAt = cursor.at;
     this.offsetDelta = cursor.readVarint();
     this.keyBytes = cursor.readVarint();
     this.keyAt = cursor.at;
