@@ -21,7 +21,7 @@ export type {
 } from './journal/group-state.ts';
 export { Journal, SNAPSHOT_EVERY_ENTRIES, SNAPSHOTS_KEPT } from './journal/journal.ts';
 export type { CommitOutcome, JournalOptions } from './journal/journal.ts';
-export { entryKey, snapshotKey } from './journal/journal-keys.ts';
+export { entryKey, entryPrefix, snapshotKey } from './journal/journal-keys.ts';
 export { partitionGroup } from './journal/partition-group.ts';
 export * from './json-record.ts';
 export {
@@ -47,7 +47,7 @@ export type { LeaderEpoch } from './segment/leader-epochs.ts';
 export type { PositionRange } from './segment/offset-index.ts';
 export type { ProducerState } from './segment/producer-snapshot.ts';
 export { SegmentIndexes } from './segment/segment-indexes.ts';
-export { newSegmentId, segmentKeys } from './segment/segment-keys.ts';
+export { newSegmentId, SEGMENT_PREFIX, segmentKeys } from './segment/segment-keys.ts';
 export type { SegmentId, SegmentKeys } from './segment/segment-keys.ts';
 export {
   encodeManifest,
@@ -64,6 +64,7 @@ export {
   withoutIdleProducers,
 } from './segment/segment-state.ts';
 export type { SegmentState } from './segment/segment-state.ts';
+export { SegmentRewriter } from './segment/segment-rewriter.ts';
 export { SegmentWriter } from './segment/segment-writer.ts';
 export type {
   FinishedSegment,
