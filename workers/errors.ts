@@ -2,6 +2,8 @@
 import { OutriggerError, type ErrorContext } from '../kafka/index.ts';
 
 export const WORKER_ERROR_CODES = [
+  /** A batch in a broker's log is damaged, or of a message format before v2. */
+  'WORKER_BATCH_UNSUPPORTED',
   /** No broker answered at start. */
   'WORKER_BROKER_UNREACHABLE',
   /** The port of health checks and metrics cannot be had. */
@@ -10,7 +12,7 @@ export const WORKER_ERROR_CODES = [
   'WORKER_LOG_DENIED',
   /** A broker answered a job's request with an error that it cannot go on with. */
   'WORKER_LOG_UNREADABLE',
-  /** A WAL file that a log refers to is gone from the bucket. */
+  /** An object that a log or a journal refers to is gone from the bucket. */
   'WORKER_OBJECT_MISSING',
   /** A WAL file is damaged, or does not hold what a log says that it holds. */
   'WORKER_OBJECT_CORRUPT',

@@ -7,6 +7,8 @@ import { KEY_SEGMENT_BYTES_MAX, checkKey } from '../object-key.ts';
 
 /** 16 bytes in base64url, as Kafka prints a `Uuid`. */
 export const KAFKA_UUID = /^[A-Za-z0-9_-]{22}$/;
+/** Below which a bucket has its segments. */
+export const SEGMENT_PREFIX = 'segments/';
 const UUID_BYTES = 16;
 const UUID_CHARACTERS = 22;
 /** A folder is `<topic>-<topic id>`. */
