@@ -16,6 +16,7 @@ import type {
   ObjectStore,
 } from '../storage/index.ts';
 import type { ClusterLog } from './log/cluster-log.ts';
+import type { TopicSettingsSource } from './topics/settings-cache.ts';
 
 export const GROUP_JOBS = ['merge', 'consolidate', 'trim', 'retain', 'compact', 'sweep'] as const;
 export type GroupJobName = (typeof GROUP_JOBS)[number];
@@ -55,6 +56,8 @@ export interface JobContext {
   /** The brokers' logs. */
   readonly log: ClusterLog;
   readonly topics: Pick<Coordinator, 'topics'>;
+  /** What topics are configured to. */
+  readonly settings: TopicSettingsSource;
   readonly coordinator: WorkerCoordinator;
   readonly keyRing: KeyRing;
   /** Bounds the bytes that all jobs of the process hold. Never wait for it while holding some. */
