@@ -1,43 +1,14 @@
 /**
- * Makes one segment out of batches and puts it: the three objects of a segment, the manifest last,
- * so that a segment whose manifest is there is whole. The `.log` is put in one go, so it is held in
- * memory until then, copied into pieces. What is put counts once an entry of the journal names it.
+ * Makes one segment out of batches and puts it. The `.log` is put in one go, so it is held in
+ * memory until then, copied into pieces.
  */
 import assert from 'node:assert/strict';
-import { crc32cOfChunks } from '../../kafka/index.ts';
-import {
-  SEGMENT_PREFIX,
-  SegmentWriter,
-  encodeManifest,
-  joinIndexes,
-  manifestOf,
-  newSegmentId,
-  segmentKeys,
-} from '../../storage/index.ts';
-import type { CallOptions, ObjectStore, Segment, SegmentState } from '../../storage/index.ts';
-import type { NamedPartition } from './segment-log.ts';
+import { SegmentWriter } from '../../storage/index.ts';
+import type { CallOptions, SegmentState } from '../../storage/index.ts';
+import { uploadSegment } from './upload-segment.ts';
+import type { SegmentUpload, UploadedSegment } from './upload-segment.ts';
 
 const PIECE_BYTES = 4 * 1024 * 1024;
-
-export interface SegmentUpload {
-  readonly store: ObjectStore;
-  readonly id: NamedPartition;
-  /** The partition's leader: Kafka's metadata of a segment names one. */
-  readonly brokerId: number;
-  /** Milliseconds since the epoch, for the manifest. */
-  readonly nowMs: number;
-  /** What the segment's `createdMs` is to be. */
-  readonly createdMs: number;
-  readonly random: (byteCount: number) => Buffer;
-  /** Called between the objects, with the suffix of the one that is there now. */
-  readonly afterPut?: (suffix: 'log' | 'indexes' | 'manifest') => Promise<void>;
-}
-
-export interface UploadedSegment {
-  readonly segment: Segment;
-  /** For the segment that comes next. */
-  readonly state: SegmentState;
-}
 
 export class SegmentBuild {
   readonly #writer: SegmentWriter;
@@ -90,45 +61,13 @@ export class SegmentBuild {
   }
 
   /**
-   * Puts the segment, which has at least one batch, under a new id. The build is over then.
+   * Puts the segment, which has at least one batch. The build is over then.
    *
-   * @param covered the offsets that it is for, if they are more than from its first to its last
-   * @throws what the store throws; objects that were put are orphans then
+   * @throws as `uploadSegment`
    */
-  async upload(
-    upload: SegmentUpload,
-    covered: { readonly startOffset?: bigint; readonly endOffset?: bigint } = {},
-    call?: CallOptions,
-  ): Promise<UploadedSegment> {
-    const { store, id, brokerId, nowMs, createdMs, random } = upload;
+  async upload(upload: SegmentUpload, call?: CallOptions): Promise<UploadedSegment> {
     const finished = this.#writer.finish();
-    const segmentId = newSegmentId(random);
-    const keys = segmentKeys(SEGMENT_PREFIX, { ...id, segmentId }, finished.baseOffset);
-    const manifest = manifestOf(
-      finished,
-      { topic: id.topic, topicId: id.topicId, partition: id.partition, segmentId },
-      { brokerId, eventTimestampMs: nowMs },
-    );
-    await store.put(keys.log, this.#log(finished.logBytes), {
-      ...call,
-      crc32c: finished.logCrc32c,
-    });
-    await upload.afterPut?.('log');
-    const indexes = joinIndexes(finished.files);
-    await store.put(keys.indexes, indexes, { ...call, crc32c: crc32cOfChunks(indexes) });
-    await upload.afterPut?.('indexes');
-    await store.put(keys.manifest, encodeManifest(manifest), call);
-    await upload.afterPut?.('manifest');
-    const segment: Segment = {
-      id: segmentId,
-      baseOffset: finished.baseOffset,
-      startOffset: covered.startOffset ?? finished.baseOffset,
-      endOffset: covered.endOffset ?? finished.endOffset + 1n,
-      bytes: finished.logBytes,
-      maxTimestampMs: finished.maxTimestamp,
-      createdMs,
-    };
-    return { segment, state: finished.state };
+    return await uploadSegment(upload, finished, this.#log(finished.logBytes), {}, call);
   }
 
   #log(bytes: number): readonly Buffer[] {
