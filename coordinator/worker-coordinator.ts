@@ -96,6 +96,12 @@ export interface WorkerCoordinator {
   /** Replaces the group's whole copy, whatever Redis had of it, unless that is newer. */
   loadGroup(group: number, state: GroupState): Promise<void>;
 
+  /**
+   * Redis' copy of a group as it is, a partition at a time, in no order: for whoever compares it.
+   * While others write, a partition may come twice.
+   */
+  partitionViews(group: number): AsyncIterable<PartitionView>;
+
   close(): Promise<void>;
 }
 

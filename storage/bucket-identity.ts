@@ -92,6 +92,17 @@ export async function openBucket(
   return { identity, keyRing: await readKeyRing(store) };
 }
 
+/**
+ * Looks at a bucket without making anything.
+ *
+ * @returns undefined for a bucket that was never used
+ * @throws `STORAGE_FORMAT_UNKNOWN`, `STORAGE_RECORD_CORRUPT`, or what the store throws
+ */
+export async function readBucket(store: ObjectStore): Promise<OpenedBucket | undefined> {
+  const identity = await readIdentity(store);
+  return identity === undefined ? undefined : { identity, keyRing: await readKeyRing(store) };
+}
+
 async function makeBucket(
   store: ObjectStore,
   clusterId: string,

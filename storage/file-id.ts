@@ -8,7 +8,8 @@ import assert from 'node:assert/strict';
 const RANDOM_BITS = 22;
 const RANDOM_END = 2 ** RANDOM_BITS;
 const CREATED_MS_END = 2 ** 42;
-const WAL_PREFIX = 'wal/';
+/** What the keys of all WAL files begin with. */
+export const WAL_PREFIX = 'wal/';
 const WAL_KEY = /^wal\/([0-9a-f]{16})$/;
 
 /**

@@ -78,10 +78,16 @@ export class TopicRecordStore {
 
   /** All records; a listing may lag, so one that is new may not be among them. */
   async *list(options?: CallOptions): AsyncIterable<TopicRecord> {
-    for await (const { key } of this.#store.list(PREFIX, options)) {
-      if (!key.endsWith(SUFFIX)) continue;
-      const record = await this.get(key.slice(PREFIX.length, -SUFFIX.length), options);
+    for await (const topicId of this.ids(options)) {
+      const record = await this.get(topicId, options);
       if (record !== undefined) yield record;
+    }
+  }
+
+  /** The ids of all topics with a record, whether or not it can be read; as `list`. */
+  async *ids(options?: CallOptions): AsyncIterable<string> {
+    for await (const { key } of this.#store.list(PREFIX, options)) {
+      if (key.endsWith(SUFFIX)) yield key.slice(PREFIX.length, -SUFFIX.length);
     }
   }
 }

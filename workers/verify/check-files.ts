@@ -1,0 +1,203 @@
+/**
+ * Whether the objects of a journal are there: every entry, and the data of every merged file that
+ * an extent is in. One listing tells; what a listing does not show is asked for by name, because a
+ * listing may lag. Deep, every byte is read and checked against its checksum.
+ */
+import { hasCode } from '../../kafka/index.ts';
+import {
+  entryKey,
+  entryPrefix,
+  ExtentIndex,
+  readMergedBatch,
+  readMergedFooter,
+} from '../../storage/index.ts';
+import type { Extent, GroupState, MergedFooter, ObjectStore } from '../../storage/index.ts';
+import type { Findings } from './finding.ts';
+import type { FindingKind, FindingPlace } from './finding.ts';
+import { placeOf } from './check-offsets.ts';
+
+/** What is read at once, unless a single batch is larger. */
+const BLOCK_BYTES = 8 * 1024 * 1024;
+
+interface PlacedExtent extends Extent {
+  readonly place: FindingPlace;
+}
+
+/**
+ * Reports entries that are missing although later ones are there.
+ *
+ * @param last the last entry that is known from elsewhere, 0 for none
+ */
+export async function checkEntries(
+  group: number,
+  last: number,
+  store: ObjectStore,
+  findings: Findings,
+): Promise<void> {
+  const prefix = entryPrefix(group);
+  let next = 1;
+  for await (const { key } of store.list(prefix)) {
+    const number = Number(key.slice(prefix.length));
+    if (!Number.isSafeInteger(number) || number < next) continue;
+    await checkUnlisted(group, next, number, store, findings);
+    next = number + 1;
+  }
+  await checkUnlisted(group, next, last + 1, store, findings);
+}
+
+async function checkUnlisted(
+  group: number,
+  from: number,
+  to: number,
+  store: ObjectStore,
+  findings: Findings,
+): Promise<void> {
+  for (let number = from; number < to; number++) {
+    const object = entryKey(group, number);
+    const found = await store.head(object);
+    if (found.kind === 'found') continue;
+    findings.add('journal-hole', `entry ${number} is missing`, { group, object });
+  }
+}
+
+/** Reports merged files that are referred to and are gone, hollow or damaged. */
+export async function checkFiles(
+  group: number,
+  state: GroupState,
+  store: ObjectStore,
+  isDeep: boolean,
+  findings: Findings,
+): Promise<void> {
+  const extents = extentsByFile(group, state);
+  const prefix = entryPrefix(group);
+  const sound = new Set<number>();
+  for await (const { key, byteCount } of store.list(prefix)) {
+    const number = Number(key.slice(prefix.length));
+    const known = state.files.get(number);
+    if (known !== undefined && byteCount >= known.bytes) sound.add(number);
+  }
+  for (const [file, placed] of extents) {
+    if (!isDeep && sound.has(file)) continue;
+    await checkFile(group, file, placed, store, isDeep, findings);
+  }
+}
+
+async function checkFile(
+  group: number,
+  file: number,
+  extents: readonly PlacedExtent[],
+  store: ObjectStore,
+  isDeep: boolean,
+  findings: Findings,
+): Promise<void> {
+  const object = entryKey(group, file);
+  const report = (kind: FindingKind, message: string, of = extents): void => {
+    for (const { place, startOffset, endOffset } of of) {
+      findings.add(kind, message, { ...place, startOffset, endOffset, object });
+    }
+  };
+  try {
+    const footer = await readMergedFooter(store, object);
+    if (footer === undefined) report('object-missing', 'a merged file is gone');
+    else if (footer.isHollow) report('object-hollow', "a merged file's data was deleted");
+    else {
+      for (const extent of extents) {
+        const problem = await extentProblem(object, extent, footer, store, isDeep);
+        if (problem !== undefined) report('object-damaged', problem, [extent]);
+      }
+    }
+  } catch (error) {
+    if (!hasCode(error, 'STORAGE_MERGED_CORRUPT')) throw error;
+    report('object-damaged', error.message);
+  }
+}
+
+/** @returns what is wrong with an extent; undefined if it is sound */
+async function extentProblem(
+  object: string,
+  extent: PlacedExtent,
+  footer: MergedFooter,
+  store: ObjectStore,
+  isDeep: boolean,
+): Promise<string | undefined> {
+  const { topicId, partition } = extent.place;
+  const written = footer.extents.find(
+    (other) =>
+      other.topicId === topicId &&
+      other.partition === partition &&
+      other.position === extent.position,
+  );
+  const fits =
+    written !== undefined &&
+    written.bytes === extent.bytes &&
+    written.indexBytes === extent.indexBytes &&
+    written.indexCrc === extent.indexCrc &&
+    written.startOffset <= extent.startOffset &&
+    written.endOffset >= extent.endOffset;
+  if (!fits) return "the file's directory does not have the extent";
+  if (!isDeep) return undefined;
+  try {
+    await readExtent(object, extent, store);
+    return undefined;
+  } catch (error) {
+    if (hasCode(error, 'STORAGE_MERGED_CORRUPT')) return error.message;
+    throw error;
+  }
+}
+
+/** @throws `STORAGE_MERGED_CORRUPT` for the first thing that is wrong in the extent's bytes */
+async function readExtent(object: string, extent: Extent, store: ObjectStore): Promise<void> {
+  const index = await readExtentIndex(object, extent, store);
+  let row = 0;
+  while (row < index.batchCount) {
+    const first = index.at(row);
+    let end = row + 1;
+    let bytes = first.length;
+    while (end < index.batchCount && bytes + index.at(end).length <= BLOCK_BYTES) {
+      bytes += index.at(end).length;
+      end++;
+    }
+    const block = await readRange(object, first.position, bytes, store);
+    for (; row < end; row++) readMergedBatch(block, first.position, index.at(row));
+  }
+}
+
+/**
+ * @returns the extent's index, checked
+ * @throws `STORAGE_MERGED_CORRUPT`
+ */
+export async function readExtentIndex(
+  object: string,
+  extent: Extent,
+  store: ObjectStore,
+): Promise<ExtentIndex> {
+  const position = extent.position + extent.bytes;
+  return new ExtentIndex(await readRange(object, position, extent.indexBytes, store), extent);
+}
+
+async function readRange(
+  object: string,
+  position: number,
+  length: number,
+  store: ObjectStore,
+): Promise<Buffer> {
+  const outcome = await store.getRange(object, position, length);
+  // What is gone or short is then found by its checksum.
+  return outcome.kind === 'found' ? outcome.bytes : Buffer.alloc(0);
+}
+
+/** Extents in quarantine count too: they are kept for who wants them back. */
+function extentsByFile(group: number, state: GroupState): Map<number, PlacedExtent[]> {
+  const byFile = new Map<number, PlacedExtent[]>();
+  for (const partition of state.partitions.values()) {
+    const place = placeOf(group, partition);
+    for (const { extents } of [partition, ...partition.quarantined]) {
+      for (const extent of extents) {
+        const placed = byFile.get(extent.file);
+        if (placed === undefined) byFile.set(extent.file, [{ ...extent, place }]);
+        else placed.push({ ...extent, place });
+      }
+    }
+  }
+  return byFile;
+}
