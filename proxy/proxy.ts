@@ -19,20 +19,20 @@ import {
   TopicRecordStore,
   type ObjectStore,
 } from '../storage/index.ts';
+import { openHttpServer, Opened, type Readiness } from '../runtime/index.ts';
 import type { ClusterView } from './cluster/cluster-view.ts';
 import { openCluster } from './cluster/open-cluster.ts';
 import type { RequestHandler } from './connection/handler.ts';
 import { openDataPath } from './data-path.ts';
+import { proxyError } from './errors.ts';
 import { createHandlers } from './handlers/create-handlers.ts';
 import { createMetrics, type MeteredParts } from './http/metrics.ts';
-import { openHttpServer, type Readiness } from './http/http-server.ts';
 import { memoryBudgets, type MemoryBudgets } from './memory-budgets.ts';
 import { ServerTls } from './net/tls.ts';
 import { follow, join, selfRecord } from './nodes/membership.ts';
 import { NodeDirectory } from './nodes/node-directory.ts';
 import { NodeListeners } from './nodes/node-listeners.ts';
 import { UpstreamDialer } from './nodes/upstream-dialer.ts';
-import { Opened } from '../runtime/index.ts';
 import type { ProxyOptions } from './proxy-options.ts';
 import { openTopics } from './topics/open-topics.ts';
 
@@ -132,7 +132,14 @@ async function openHttp(
 ): Promise<void> {
   if (httpPort === null) return;
   const metrics = createMetrics(parts);
-  const server = await openHttpServer({ host: listener.host, port: httpPort, metrics, readiness });
+  const server = await openHttpServer({
+    host: listener.host,
+    port: httpPort,
+    metrics,
+    readiness,
+    listenFailed: (reason, cause) =>
+      proxyError('PROXY_LISTEN_FAILED', `${reason} (http.port)`, { cause }),
+  });
   opened.onClose(() => server.close());
 }
 

@@ -1,4 +1,6 @@
 /** The package's public face: what every process of Outrigger is built with. */
 export * from './byte-budget.ts';
 export * from './clock.ts';
+export * from './http-server.ts';
 export * from './opened.ts';
+export * from './scrape.ts';

@@ -2,8 +2,9 @@
  * What a member tells Prometheus. Every figure is read from the part that owns it at the moment of
  * the scrape: nothing is counted twice, and nothing is counted here.
  */
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { Coordinator } from '../../coordinator/index.ts';
+import { Scrape } from '../../runtime/index.ts';
 import type { MemoryBudgets } from '../memory-budgets.ts';
 import type { WalFileCache } from '../read/wal-file-cache.ts';
 import type { WalFileSource } from '../read/wal-file-source.ts';
@@ -19,14 +20,9 @@ export interface MeteredParts {
   readonly budgets: MemoryBudgets;
 }
 
-/** Reads a metric at the moment of a scrape: one sample for each set of labels. */
-type Samples = () => readonly (readonly [labels: Record<string, string>, value: number])[];
-
 /** @returns a registry of the process and of these parts */
 export function createMetrics(parts: MeteredParts): Registry {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry, prefix: 'outrigger_' });
-  const scrape = new Scrape(registry);
+  const scrape = Scrape.ofProcess();
   addWriter(scrape, parts);
   addReading(scrape, parts);
   addCoordinator(scrape, parts);
@@ -38,54 +34,7 @@ export function createMetrics(parts: MeteredParts): Registry {
   scrape.gauges('memory_waiting', 'Reservations that wait for room, by stage.', 'stage', () =>
     budgets.map(([stage, { waiting }]) => [{ stage }, waiting]),
   );
-  return registry;
-}
-
-/** Declares metrics whose values are kept elsewhere. */
-class Scrape {
-  readonly #registry: Registry;
-
-  constructor(registry: Registry) {
-    this.#registry = registry;
-  }
-
-  /** A value that goes up and down. */
-  gauge(name: string, help: string, value: () => number): void {
-    this.#gauge(name, help, [], () => [[{}, value()]]);
-  }
-
-  gauges(name: string, help: string, label: string, samples: Samples): void {
-    this.#gauge(name, help, [label], samples);
-  }
-
-  /** A count since the start. */
-  total(name: string, help: string, value: () => number): void {
-    this.#total(name, help, [], () => [[{}, value()]]);
-  }
-
-  totals(name: string, help: string, label: string, samples: Samples): void {
-    this.#total(name, help, [label], samples);
-  }
-
-  #gauge(name: string, help: string, labelNames: string[], samples: Samples): void {
-    const collect = (): void => samples().forEach(([labels, value]) => gauge.set(labels, value));
-    const registers = [this.#registry];
-    const gauge = new Gauge({ name: `outrigger_${name}`, help, labelNames, registers, collect });
-  }
-
-  #total(name: string, help: string, labelNames: string[], samples: Samples): void {
-    const collect = (): void => {
-      counter.reset();
-      for (const [labels, value] of samples()) counter.inc(labels, value);
-    };
-    const counter = new Counter({
-      name: `outrigger_${name}_total`,
-      help,
-      labelNames,
-      registers: [this.#registry],
-      collect,
-    });
-  }
+  return scrape.registry;
 }
 
 function addWriter(scrape: Scrape, { writer }: MeteredParts): void {

@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
 import { createMetrics, type MeteredParts } from '../../../../proxy/http/metrics.ts';
-import { openHttpServer } from '../../../../proxy/http/http-server.ts';
 import { memoryBudgets } from '../../../../proxy/memory-budgets.ts';
 import type { ProxyOptions } from '../../../../proxy/index.ts';
+import { openHttpServer } from '../../../../runtime/index.ts';
 
 const HOST = '127.0.0.1';
 const open: { close(): Promise<unknown> }[] = [];
@@ -53,7 +53,13 @@ function parts(): MeteredParts {
 
 async function serve(readiness: () => string | null, port = 0): Promise<string> {
   const metrics = createMetrics(parts());
-  const server = await openHttpServer({ host: HOST, port, metrics, readiness });
+  const server = await openHttpServer({
+    host: HOST,
+    port,
+    metrics,
+    readiness,
+    listenFailed: (reason) => new Error(`${reason} (http.port)`),
+  });
   open.push(server);
   return server.listeningOrigin;
 }
@@ -80,7 +86,6 @@ test('a member that drains lives and is not ready', async () => {
 test('a port that is taken is named with its key', async () => {
   const { port } = new URL(await serve(() => null));
   await expect(serve(() => null, Number(port))).rejects.toMatchObject({
-    code: 'PROXY_LISTEN_FAILED',
     message: expect.stringContaining(`:${port} (http.port)`),
   });
 });

@@ -1,12 +1,11 @@
 /**
- * The HTTP side of a member: whether it lives, whether it is ready for clients, and its metrics.
- * Nothing here changes anything.
+ * The HTTP side of a process: whether it lives, whether it is ready, and its metrics. Nothing here
+ * changes anything.
  */
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
-import { proxyError } from '../errors.ts';
 
-/** Why a member should get no new clients; null if it should. */
+/** Why a process should be given no work; null if it should. */
 export type Readiness = () => string | null;
 
 export interface HttpServerOptions {
@@ -14,11 +13,13 @@ export interface HttpServerOptions {
   readonly port: number;
   readonly metrics: Registry;
   readonly readiness: Readiness;
+  /** Makes the error to throw when the port cannot be had. */
+  readonly listenFailed: (reason: string, cause: unknown) => Error;
 }
 
-/** @throws PROXY_LISTEN_FAILED */
+/** @throws what `listenFailed` makes */
 export async function openHttpServer(options: HttpServerOptions): Promise<FastifyInstance> {
-  const { host, port, metrics, readiness } = options;
+  const { host, port, metrics, readiness, listenFailed } = options;
   const server = fastify({ forceCloseConnections: true });
   server.get('/livez', () => ({ status: 'alive' }));
   server.get('/readyz', (_request, reply) => {
@@ -32,8 +33,7 @@ export async function openHttpServer(options: HttpServerOptions): Promise<Fastif
     await server.listen({ host, port });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    const message = `Cannot listen on ${host}:${port} (http.port): ${reason}`;
-    throw proxyError('PROXY_LISTEN_FAILED', message, { cause: error });
+    throw listenFailed(`Cannot listen on ${host}:${port}: ${reason}`, error);
   }
   return server;
 }
