@@ -20,7 +20,7 @@ export type {
   Quarantine,
 } from './journal/group-state.ts';
 export { Journal, SNAPSHOT_EVERY_ENTRIES, SNAPSHOTS_KEPT } from './journal/journal.ts';
-export type { CommitOutcome, JournalOptions } from './journal/journal.ts';
+export type { CommitOptions, CommitOutcome, JournalOptions } from './journal/journal.ts';
 export { entryKey, entryPrefix, snapshotKey } from './journal/journal-keys.ts';
 export { partitionGroup } from './journal/partition-group.ts';
 export * from './json-record.ts';

@@ -10,6 +10,7 @@ import type { KeyRing } from '../kafka/index.ts';
 import type { ByteBudget, Clock } from '../runtime/index.ts';
 import type {
   Change,
+  CommitOptions,
   CommitOutcome,
   GroupState,
   MergedFileBuilder,
@@ -35,8 +36,13 @@ export interface Group {
    * work, the next run finds out again what there is to do.
    *
    * @param file for a merge or re-merge: the file with its extents
+   * @param options `onlyIf` for work that took long: see the journal's
    */
-  commit(change: Change, file?: MergedFileBuilder): Promise<CommitOutcome>;
+  commit(
+    change: Change,
+    file?: MergedFileBuilder,
+    options?: Pick<CommitOptions, 'onlyIf'>,
+  ): Promise<CommitOutcome>;
   /** Deletes the bytes of a dead merged file, before the sweep entry says so. */
   hollowOut(file: number): Promise<void>;
 }

@@ -34,6 +34,8 @@ export type RefusalReason =
   | 'not-dead'
   /** A cut at or above the cursor. */
   | 'nothing-to-cut'
+  /** Who asked for it said that it no longer holds. */
+  | 'outdated'
   /** What is added is there already. */
   | 'overlap'
   /** A logical start, a trim intent or what is cleaned would go back. */

@@ -50,6 +50,14 @@ export type CommitOutcome =
   | { readonly kind: 'lost'; readonly by: JournalEntry }
   | Refused;
 
+export interface CommitOptions extends CallOptions {
+  /**
+   * Asked right before the entry is made: whether the change still rests on what is there. For work
+   * that took long, and whose change would fit a state that it was not made for.
+   */
+  readonly onlyIf?: ((state: GroupState) => boolean) | undefined;
+}
+
 export class Journal {
   readonly #options: JournalOptions;
   readonly #entries: EntryStore;
@@ -95,11 +103,12 @@ export class Journal {
   async commit(
     change: Change,
     file?: MergedFileBuilder,
-    call?: CallOptions,
+    { onlyIf, ...call }: CommitOptions = {},
   ): Promise<CommitOutcome> {
     this.#assertWritable();
     return await this.#alone(async () => {
       const { now, random } = this.#options;
+      if (onlyIf?.(this.#state) === false) return { kind: 'refused', reason: 'outdated' };
       const extents = file?.extents() ?? [];
       const entry: JournalEntry = {
         number: this.#state.number + 1,

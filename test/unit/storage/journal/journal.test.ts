@@ -78,6 +78,18 @@ test('what is refused is not written', async () => {
   expect(memory.objects.size).toBe(1);
 });
 
+test('work that rests on a state that is gone is not committed, though it would fit', async () => {
+  const { memory, store } = stores();
+  const journal = await Journal.open(journalOptions(store));
+  await commitMany(journal, 3);
+  const onlyIf = (state: { readonly number: number }): boolean => state.number === 2;
+  const outcome = await journal.commit(startAt(9), undefined, { onlyIf });
+  expect(outcome).toEqual({ kind: 'refused', reason: 'outdated' });
+  expect(memory.objects.size).toBe(3);
+  const holds = await journal.commit(startAt(9), undefined, { onlyIf: () => true });
+  expect(holds).toEqual({ kind: 'committed', number: 4 });
+});
+
 test('an entry whose answer was lost is found to be ours, and is there once', async () => {
   const { memory, store } = stores();
   const journal = await Journal.open(journalOptions(store));
