@@ -4,20 +4,14 @@
  * listing may lag. Deep, every byte is read and checked against its checksum.
  */
 import { hasCode } from '../../kafka/index.ts';
-import {
-  entryKey,
-  entryPrefix,
-  ExtentIndex,
-  readMergedBatch,
-  readMergedFooter,
-} from '../../storage/index.ts';
+import { entryKey, entryPrefix, readMergedFooter } from '../../storage/index.ts';
 import type { Extent, GroupState, MergedFooter, ObjectStore } from '../../storage/index.ts';
-import type { Findings } from './finding.ts';
-import type { FindingKind, FindingPlace } from './finding.ts';
+import { StoredBatches } from '../extents/stored-batches.ts';
 import { placeOf } from './check-offsets.ts';
+import type { FindingKind, FindingPlace, Findings } from './finding.ts';
 
-/** What is read at once, unless a single batch is larger. */
-const BLOCK_BYTES = 8 * 1024 * 1024;
+/** Above every offset. */
+const OFFSET_END = 2n ** 63n;
 
 interface PlacedExtent extends Extent {
   readonly place: FindingPlace;
@@ -102,7 +96,7 @@ async function checkFile(
     else if (footer.isHollow) report('object-hollow', "a merged file's data was deleted");
     else {
       for (const extent of extents) {
-        const problem = await extentProblem(object, extent, footer, store, isDeep);
+        const problem = await extentProblem(group, extent, footer, store, isDeep);
         if (problem !== undefined) report('object-damaged', problem, [extent]);
       }
     }
@@ -114,7 +108,7 @@ async function checkFile(
 
 /** @returns what is wrong with an extent; undefined if it is sound */
 async function extentProblem(
-  object: string,
+  group: number,
   extent: PlacedExtent,
   footer: MergedFooter,
   store: ObjectStore,
@@ -137,53 +131,16 @@ async function extentProblem(
   if (!fits) return "the file's directory does not have the extent";
   if (!isDeep) return undefined;
   try {
-    await readExtent(object, extent, store);
+    const stored = new StoredBatches({ store, group });
+    const batches = stored.extentBatches(extent, extent.startOffset, OFFSET_END);
+    // Each is checked when it is read.
+    let read = await batches.next();
+    while (read.done !== true) read = await batches.next();
     return undefined;
   } catch (error) {
     if (hasCode(error, 'STORAGE_MERGED_CORRUPT')) return error.message;
     throw error;
   }
-}
-
-/** @throws `STORAGE_MERGED_CORRUPT` for the first thing that is wrong in the extent's bytes */
-async function readExtent(object: string, extent: Extent, store: ObjectStore): Promise<void> {
-  const index = await readExtentIndex(object, extent, store);
-  let row = 0;
-  while (row < index.batchCount) {
-    const first = index.at(row);
-    let end = row + 1;
-    let bytes = first.length;
-    while (end < index.batchCount && bytes + index.at(end).length <= BLOCK_BYTES) {
-      bytes += index.at(end).length;
-      end++;
-    }
-    const block = await readRange(object, first.position, bytes, store);
-    for (; row < end; row++) readMergedBatch(block, first.position, index.at(row));
-  }
-}
-
-/**
- * @returns the extent's index, checked
- * @throws `STORAGE_MERGED_CORRUPT`
- */
-export async function readExtentIndex(
-  object: string,
-  extent: Extent,
-  store: ObjectStore,
-): Promise<ExtentIndex> {
-  const position = extent.position + extent.bytes;
-  return new ExtentIndex(await readRange(object, position, extent.indexBytes, store), extent);
-}
-
-async function readRange(
-  object: string,
-  position: number,
-  length: number,
-  store: ObjectStore,
-): Promise<Buffer> {
-  const outcome = await store.getRange(object, position, length);
-  // What is gone or short is then found by its checksum.
-  return outcome.kind === 'found' ? outcome.bytes : Buffer.alloc(0);
 }
 
 /** Extents in quarantine count too: they are kept for who wants them back. */

@@ -14,8 +14,8 @@ import type {
   PartitionState,
 } from '../../storage/index.ts';
 import type { ClusterLog, LogEnd, PartitionLeader } from '../log/cluster-log.ts';
+import { StoredBatches } from '../extents/stored-batches.ts';
 import { logBatchOf } from '../log/log-batch.ts';
-import { readExtentIndex } from './check-files.ts';
 import { placeOf } from './check-offsets.ts';
 import type { FindingPlace, Findings } from './finding.ts';
 
@@ -182,9 +182,11 @@ class PartitionCheck {
     const { group, store } = this.#check;
     let index: ExtentIndex | undefined;
     try {
-      index = await readExtentIndex(entryKey(group, extent.file), extent, store);
+      index = await new StoredBatches({ store, group }).index(extent);
     } catch (error) {
-      if (!hasCode(error, 'STORAGE_MERGED_CORRUPT')) throw error;
+      const isGone =
+        hasCode(error, 'STORAGE_MERGED_CORRUPT') || hasCode(error, 'WORKER_OBJECT_MISSING');
+      if (!isGone) throw error;
     }
     this.#opened = { extent, index };
     return index;

@@ -2,8 +2,8 @@
  * Whether the segments of a group are there, with the sizes that the journal says, and whether
  * objects below their prefix belong to none. Deep, indexes are opened and every batch is checked.
  */
-import { hasCode } from '../../kafka/index.ts';
-import { partitionGroup, SEGMENT_PREFIX, segmentKeys } from '../../storage/index.ts';
+import { hasCode, lastOffset } from '../../kafka/index.ts';
+import { partitionGroup, SEGMENT_PREFIX } from '../../storage/index.ts';
 import type {
   GroupState,
   ObjectStore,
@@ -11,9 +11,11 @@ import type {
   Segment,
   SegmentKeys,
 } from '../../storage/index.ts';
+import { keysOf, openSegment, segmentBatches } from '../extents/segment-log.ts';
+import type { NamedPartition } from '../extents/segment-log.ts';
+import { BLOCK_BYTES } from '../extents/stored-batches.ts';
 import { placeOf } from './check-offsets.ts';
 import type { FindingKind, FindingPlace, Findings } from './finding.ts';
-import { readSegment } from './read-segment.ts';
 
 /** `<topic>-<topic id>/<partition>/<start>-<segment id>.<what>`, below the prefix. */
 const OBJECT = /^[A-Za-z0-9._-]+-([A-Za-z0-9_-]{22})\/(\d+)\/\d{20}-([A-Za-z0-9_-]{22})\.(.+)$/;
@@ -28,6 +30,7 @@ export interface SegmentCheck {
 }
 
 interface Known {
+  readonly id: NamedPartition;
   readonly segment: Segment;
   readonly keys: SegmentKeys;
   readonly place: FindingPlace;
@@ -56,10 +59,9 @@ function knownSegments(group: number, state: GroupState): Map<string, Known> {
 }
 
 function knownOf(group: number, partition: PartitionState, segment: Segment): Known {
-  const { startOffset, endOffset, id: segmentId, baseOffset } = segment;
-  const keys = segmentKeys(SEGMENT_PREFIX, { ...partition, segmentId }, baseOffset);
+  const { startOffset, endOffset } = segment;
   const place = { ...placeOf(group, partition), startOffset, endOffset };
-  return { segment, keys, place, listed: new Map() };
+  return { id: partition, segment, keys: keysOf(partition, segment), place, listed: new Map() };
 }
 
 /** Notes what is there, and reports what nobody knows. */
@@ -101,11 +103,22 @@ async function checkSegment(check: SegmentCheck, known: Known, findings: Finding
   }
   if (!isDeep || !isWhole) return;
   try {
-    await readSegment(keys, segment, store);
+    const problem = await logProblem(known, store);
+    if (problem !== undefined) report('object-damaged', problem, keys.log);
   } catch (error) {
     if (!hasCode(error, 'STORAGE_SEGMENT_CORRUPT')) throw error;
     report('object-damaged', error.message, keys.log);
   }
+}
+
+/** Reads everything, and checks it on the way. */
+async function logProblem({ id, segment }: Known, store: ObjectStore): Promise<string | undefined> {
+  const { manifest, indexes } = await openSegment(store, id, segment);
+  indexes.state();
+  const range = { from: segment.baseOffset, to: manifest.endOffset + 1n, blockBytes: BLOCK_BYTES };
+  let last = -1n;
+  for await (const batch of segmentBatches(store, id, segment, range)) last = lastOffset(batch);
+  return last === manifest.endOffset ? undefined : 'its last batch is missing';
 }
 
 async function bytesOf(key: string, store: ObjectStore): Promise<number | undefined> {
