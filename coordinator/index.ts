@@ -3,8 +3,13 @@ export * from './coordinator.ts';
 export * from './errors.ts';
 export * from './member-id.ts';
 export type { RedisAddress, RedisEndpoint } from './redis/endpoint.ts';
+export * from './redis/queue-connection.ts';
 export * from './redis-coordinator.ts';
-export { StoreSettledRangeClaims, type SettledRangeClaims } from './settled-ranges.ts';
+export {
+  settledRange,
+  StoreSettledRangeClaims,
+  type SettledRangeClaims,
+} from './settled-ranges.ts';
 export * from './solo-coordinator.ts';
 export type { TopicSource } from './topic-copy.ts';
 export * from './tuning.ts';

@@ -14,6 +14,16 @@ const KEY_DIGITS = 10;
 /** Others claim at the same time after a failover: one per member at most, and few by then. */
 const CLAIMS_MAX = 4096;
 
+/**
+ * Numbers of one range were counted one after the other; of numbers of two ranges only those can be
+ * compared that one Redis has given out.
+ *
+ * @returns the range of a settled number
+ */
+export function settledRange(number: number): number {
+  return Math.floor(number / SETTLED_RANGE_SIZE);
+}
+
 /** Hands out ranges that nobody had before. */
 export interface SettledRangeClaims {
   /** @returns a range above the given one that no call has returned before, in any process */
@@ -70,7 +80,7 @@ export class SettledRanges {
   }
 
   async #claimAndRaise(scripts: CoordinatorScripts, lastNumber: number): Promise<void> {
-    const range = await this.#claims.claim(Math.floor(lastNumber / SETTLED_RANGE_SIZE));
+    const range = await this.#claims.claim(settledRange(lastNumber));
     // False means that another member was faster and further: settling goes on in its range.
     const raised = await scripts.raiseSettledRange(range);
     this.#logger.info({ range, raised }, 'settled files are counted in a new range');
