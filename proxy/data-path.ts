@@ -1,7 +1,7 @@
 /** The parts through which the bytes of diskless topics go, in and out, put together. */
 import { randomInt } from 'node:crypto';
 import type { Logger } from 'pino';
-import type { Coordinator } from '../coordinator/index.ts';
+import type { Coordinator, PartitionStates } from '../coordinator/index.ts';
 import type { KeyRing } from '../kafka/index.ts';
 import type { ObjectStore } from '../storage/index.ts';
 import { AnswerFiller } from './fetch/answer-filler.ts';
@@ -12,6 +12,7 @@ import { SlabPool } from './fetch/slab-pool.ts';
 import type { MemoryBudgets } from './memory-budgets.ts';
 import type { ProxyOptions } from './proxy-options.ts';
 import { BatchResolver } from './read/batch-resolver.ts';
+import { openStoredReading, type StoredReading } from './read/open-stored-reading.ts';
 import { WalFileCache } from './read/wal-file-cache.ts';
 import { WalFileSource } from './read/wal-file-source.ts';
 import { systemClock } from '../runtime/index.ts';
@@ -19,6 +20,10 @@ import { WalWriter } from './wal/wal-writer.ts';
 
 /** A file that is older when it is read was asked for by a consumer that lags. */
 const TAIL_AGE_MS_MAX = 60_000;
+/** A WAL file that is older has been through a merge or two at the default interval. */
+const UNMERGED_AGE_MS_MAX = 60_000;
+/** Of the memory for laggards: for WAL files, which are read until they are merged. */
+const LAGGING_WAL_SHARE = 1 / 4;
 /** How often a store that takes no writes is tried. */
 const STORE_PROBE_MS = 1_000;
 /** Room in a WAL file for its header and footer, beside its batches. */
@@ -29,6 +34,8 @@ export interface DataPathDependencies {
   readonly clusterId: string;
   readonly store: ObjectStore;
   readonly coordinator: Coordinator;
+  /** What became of partitions' data. */
+  readonly states: PartitionStates;
   readonly catalog: FetchTopics;
   readonly keyRing: KeyRing;
   readonly budgets: MemoryBudgets;
@@ -38,6 +45,7 @@ export interface DataPathDependencies {
 export interface DataPath {
   readonly cache: WalFileCache;
   readonly source: WalFileSource;
+  readonly stored: StoredReading;
   readonly writer: WalWriter;
   readonly resolver: BatchResolver;
   readonly filler: BatchFiller;
@@ -48,10 +56,11 @@ export interface DataPath {
 /** @returns the parts, ready for the first request */
 export function openDataPath(options: ProxyOptions, dependencies: DataPathDependencies): DataPath {
   const { memory, wal, member } = options;
-  const { clusterId, store, coordinator, catalog, keyRing, budgets, log } = dependencies;
+  const { clusterId, store, coordinator, states, catalog, keyRing, budgets, log } = dependencies;
+  const laggingWalBytesMax = Math.floor(memory.laggingCacheBytesMax * LAGGING_WAL_SHARE);
   const cache = new WalFileCache({
     tailBytesMax: memory.cacheBytesMax,
-    laggingBytesMax: memory.laggingCacheBytesMax,
+    laggingBytesMax: laggingWalBytesMax,
     tailAgeMsMax: TAIL_AGE_MS_MAX,
     wallMs: () => systemClock.wallMs(),
   });
@@ -77,9 +86,23 @@ export function openDataPath(options: ProxyOptions, dependencies: DataPathDepend
     random22: () => randomInt(RANDOM_22_BITS),
     log,
   });
-  const resolver = new BatchResolver([source], log);
+  const stored = openStoredReading({
+    store,
+    states,
+    loadBudget: budgets.loads,
+    bytesMax: memory.laggingCacheBytesMax - laggingWalBytesMax,
+    clock: systemClock,
+    log,
+  });
+  const resolver = new BatchResolver({
+    wal: source,
+    stored: stored.source,
+    unmergedAgeMsMax: UNMERGED_AGE_MS_MAX,
+    wallMs: () => systemClock.wallMs(),
+    log,
+  });
   const filler = new BatchFiller(resolver, new SlabPool(budgets.fills), log);
   const ratios = new ObservedRatios();
   const answerFiller = new AnswerFiller({ catalog, keyRing, filler, ratios });
-  return { cache, source, writer, resolver, filler, answerFiller, ratios };
+  return { cache, source, stored, writer, resolver, filler, answerFiller, ratios };
 }

@@ -22,6 +22,7 @@ export const PROXY_ERROR_CODES = [
   'PROXY_OBJECT_CORRUPT',
   'PROXY_PLACEHOLDER_UNKNOWN',
   'PROXY_LOG_UNREADABLE',
+  'PROXY_VIEW_UNAVAILABLE',
 ] as const;
 
 export type ProxyErrorCode = (typeof PROXY_ERROR_CODES)[number];

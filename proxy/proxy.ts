@@ -10,6 +10,7 @@ import {
   SoloCoordinator,
   StoreSettledRangeClaims,
   type Coordinator,
+  type PartitionStates,
 } from '../coordinator/index.ts';
 import { KeyRing, type TlsOptions } from '../kafka/index.ts';
 import {
@@ -89,7 +90,8 @@ async function open(
   opened.onClose(() => topics.close());
   const { catalog } = topics;
   const budgets = memoryBudgets(options);
-  const path = { clusterId, store, coordinator, catalog, keyRing, budgets, log };
+  const states: PartitionStates = { get: async () => undefined };
+  const path = { clusterId, store, coordinator, states, catalog, keyRing, budgets, log };
   const data = openDataPath(options, path);
   opened.onClose(() => data.writer.close(options.wal.produceTimeoutMs));
 

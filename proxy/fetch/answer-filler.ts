@@ -85,12 +85,16 @@ export class AnswerFiller {
     });
   }
 
-  /** Tags are over names, and an answer in a session may name what its request did not. */
+  /**
+   * Tags are over names and merged data goes by ids, and an answer in a session may name what its
+   * request did not.
+   */
   async #lookUpTopics({ request }: Fetch, { responses }: FetchResponse): Promise<void> {
-    if (!namesTopicsById(request)) return;
-    const ids = responses.map(({ topicId }) => topicId);
-    const unknown = ids.filter((id) => this.#catalog.byId(id) === undefined);
-    if (unknown.length > 0) await this.#catalog.lookUp({ ids: unknown });
+    const unknown = responses.filter((named) => !findTopic(this.#catalog, request, named));
+    if (unknown.length === 0) return;
+    const byId = namesTopicsById(request);
+    const keys = unknown.map(({ topic, topicId }) => (byId ? topicId : topic));
+    await this.#catalog.lookUp(byId ? { ids: keys } : { names: keys });
   }
 
   #partsOf({ request }: Fetch, { responses }: FetchResponse): Part[] {
@@ -98,9 +102,10 @@ export class AnswerFiller {
     for (const named of responses) {
       const known = findTopic(this.#catalog, request, named);
       const topic = namesTopicsById(request) ? (known?.name ?? null) : named.topic;
+      const topicId = known?.topicId ?? null;
       const deep = known?.record != null;
       for (const response of named.partitions) {
-        const position = { topic, partition: response.partitionIndex, deep };
+        const position = { topic, topicId, partition: response.partitionIndex, deep };
         parts.push({ named, response, records: response.records ?? NO_RECORDS, position });
       }
     }

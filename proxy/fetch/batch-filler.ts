@@ -161,7 +161,7 @@ export class BatchFiller {
       return real;
     } catch (error) {
       if (!(error instanceof OutriggerError)) return new Error('a source failed', { cause: error });
-      if (error.retriable) this.#unreachable = wanted;
+      if (error.retriable) this.#unreachable = kept(wanted);
       return error;
     }
   }
@@ -180,6 +180,11 @@ export class BatchFiller {
       ? KafkaErrorCode.REPLICA_NOT_AVAILABLE
       : KafkaErrorCode.KAFKA_STORAGE_ERROR;
   }
+}
+
+/** A request that does not hold on to the answer that it came from. */
+function kept(wanted: BatchRequest): BatchRequest {
+  return { ...wanted, placeholder: Buffer.from(wanted.placeholder) };
 }
 
 function bytesToFill(demands: readonly (readonly LogBatch[])[]): number {

@@ -32,6 +32,8 @@ export interface LogBatch {
 export interface LogPosition {
   /** Null if its name is not known; a placeholder is then an unknown one. */
   readonly topic: string | null;
+  /** Null if it is not known: then merged files cannot be searched. */
+  readonly topicId: string | null;
   readonly partition: number;
   /** Whether the broker may have compressed placeholders anew: it may on topics that we know. */
   readonly deep: boolean;
@@ -60,7 +62,7 @@ export function* readLogBatches(
   position: LogPosition,
   keyRing: KeyRing,
 ): Generator<LogBatch> {
-  const { topic, partition } = position;
+  const { topic, topicId, partition } = position;
   let size = 0;
   for (let at = 0; (size = batchBytesAt(records, at)) > 0; at += size) {
     const reading = readPlaceholder({ buf: records, at, keyRing, ...position });
@@ -71,7 +73,8 @@ export function* readLogBatches(
       yield { ...batch, unknown: reading };
     } else if (reading.kind === 'placeholder' && topic !== null) {
       const { pointer } = reading;
-      const wanted = { topic, partition, pointer, offset: baseOffset(bytes) };
+      const offset = baseOffset(bytes);
+      const wanted = { topic, topicId, partition, pointer, offset, placeholder: bytes };
       yield { ...batch, wanted, realBytes: pointer.length };
     } else {
       yield batch;

@@ -215,7 +215,8 @@ async function hollowPartitions(
     const known = catalog.byId(topicId);
     for (const response of partitions) {
       const { records, partitionIndex: partition } = response;
-      const position = { topic: known?.name ?? null, partition, deep: known?.record != null };
+      const topic = known?.name ?? null;
+      const position = { topic, topicId, partition, deep: known?.record != null };
       const isHollow = hasPlaceholder(records, position, keyRing);
       if (!isHollow && !position.deep) continue;
       const batches = Array.from(readLogBatches(records, position, keyRing));

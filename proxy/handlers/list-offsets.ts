@@ -108,7 +108,7 @@ async function refineWithin(
   answer: PartitionResponse,
   brokerId: number | null,
 ): Promise<void> {
-  const { topic, partition, timestamp } = lookup;
+  const { topic, topicId, partition, timestamp } = lookup;
   const entry = await logReader.batchAt(lookup, answer.offset, brokerId);
   if (entry === undefined) return;
   const { batch, logStartOffset } = entry;
@@ -120,7 +120,9 @@ async function refineWithin(
     throw proxyError('PROXY_PLACEHOLDER_UNKNOWN', message, { retriable: true, details });
   }
   const offset = batch.readBigInt64BE(0);
-  const real = await resolver.resolve({ topic, partition, pointer: reading.pointer, offset });
+  const { pointer } = reading;
+  const wanted = { topic, topicId, partition, pointer, offset, placeholder: batch };
+  const real = await resolver.resolve(wanted);
   const [header, records] = restoreBatch(real, batch);
   const found =
     timestamp === MAX_TIMESTAMP

@@ -26,6 +26,7 @@ import { SlabPool } from '../../proxy/fetch/slab-pool.ts';
 import { ByteBudget } from '../../runtime/index.ts';
 import { produceHandler } from '../../proxy/produce/produce-handler.ts';
 import { BatchResolver } from '../../proxy/read/batch-resolver.ts';
+import { openStoredReading } from '../../proxy/read/open-stored-reading.ts';
 import { WalFileCache } from '../../proxy/read/wal-file-cache.ts';
 import { WalFileSource } from '../../proxy/read/wal-file-source.ts';
 import { systemClock } from '../../runtime/index.ts';
@@ -33,6 +34,7 @@ import type { WalOffer } from '../../proxy/wal/wal-offer.ts';
 import type { WalBatch } from '../../storage/index.ts';
 import { FakeCatalog, topicOf } from '../support/fake-catalog.ts';
 import { brokerFrame, clientRequest, connectionTo } from '../support/handler-calls.ts';
+import { FakeStates } from '../support/fake-states.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { FaultyObjectStore } from '../unit/proxy/wal/faulty-object-store.ts';
 
@@ -138,11 +140,23 @@ async function benchFetch(batch: Buffer, hollow: boolean): Promise<void> {
     fileBytesExpected: MEBIBYTE,
     monotonicMs: () => systemClock.monotonicMs(),
   });
-  const filler = new BatchFiller(
-    new BatchResolver([source], log),
-    new SlabPool(new ByteBudget(64 * MEBIBYTE)),
+  const stored = openStoredReading({
+    store: new FaultyObjectStore(new FakeClock()),
+    states: new FakeStates(),
+    loadBudget: new ByteBudget(MEBIBYTE),
+    bytesMax: MEBIBYTE,
+    clock: systemClock,
     log,
-  );
+  }).source;
+  const wallMs = (): number => Date.now();
+  const resolver = new BatchResolver({
+    wal: source,
+    stored,
+    unmergedAgeMsMax: Number.POSITIVE_INFINITY,
+    wallMs,
+    log,
+  });
+  const filler = new BatchFiller(resolver, new SlabPool(new ByteBudget(64 * MEBIBYTE)), log);
   const ratios = new ObservedRatios();
   const handler = fetchHandler({
     catalog,

@@ -9,7 +9,9 @@ function requestTo(offset: bigint, partition = 0): StartRequest {
 }
 
 async function listed(requests: StartRequests, group: number): Promise<StartRequest[]> {
-  return await Array.fromAsync(requests.list(group));
+  const all: StartRequest[] = [];
+  for await (const request of requests.list(group)) all.push(request);
+  return all;
 }
 
 test('requests of a group come back, each once, whatever their order', async () => {

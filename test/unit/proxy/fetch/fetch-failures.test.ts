@@ -131,7 +131,7 @@ test('memory is given back when the connection closes while an answer is filled'
 test('memory is given back when an answer cannot be made', async () => {
   const harness = new FetchHarness();
   const [placeholder = Buffer.alloc(0)] = harness.placeholders('orders', 0, batchOf());
-  const position = { topic: 'orders', partition: 0, deep: false };
+  const position = { topic: 'orders', topicId: null, partition: 0, deep: false };
   const batches = [...readLogBatches(placeholder, position, KEY_RING)];
   const broken = harness.filler.fillBatches([batches], () => {
     expect(harness.budget.bytesHeld).toBeGreaterThan(0);

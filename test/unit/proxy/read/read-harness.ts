@@ -1,13 +1,24 @@
 /** A batch resolver over WAL files in a store that can fail. */
 import { pino } from 'pino';
-import { BATCH_FIELD, BATCH_LENGTH_OVERHEAD_BYTES, pointerTo } from '../../../../kafka/index.ts';
+import {
+  BATCH_FIELD,
+  BATCH_HEADER_BYTES,
+  BATCH_LENGTH_OVERHEAD_BYTES,
+  pointerTo,
+} from '../../../../kafka/index.ts';
 import { buildWalFile, newFileId, walKey, type WalBatch } from '../../../../storage/index.ts';
 import { ByteBudget } from '../../../../runtime/index.ts';
 import { BatchResolver } from '../../../../proxy/read/batch-resolver.ts';
 import type { BatchRequest } from '../../../../proxy/read/batch-source.ts';
+import {
+  openStoredReading,
+  type StoredReading,
+} from '../../../../proxy/read/open-stored-reading.ts';
 import { WalFileCache } from '../../../../proxy/read/wal-file-cache.ts';
 import { WalFileSource } from '../../../../proxy/read/wal-file-source.ts';
+import { idOf } from '../../../support/fake-catalog.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
+import { FakeStates } from '../../../support/fake-states.ts';
 import { FaultyObjectStore } from '../wal/faulty-object-store.ts';
 
 export const CLUSTER_ID = 'cluster';
@@ -27,6 +38,8 @@ export class ReadHarness {
   readonly budget: ByteBudget;
   readonly cache: WalFileCache;
   readonly source: WalFileSource;
+  readonly states = new FakeStates();
+  readonly stored: StoredReading;
   readonly resolver: BatchResolver;
   #random = 0;
 
@@ -47,7 +60,22 @@ export class ReadHarness {
       monotonicMs: () => this.clock.monotonicMs(),
     });
     const lines = { write: (line: string): unknown => this.alarms.push(line) };
-    this.resolver = new BatchResolver([this.source], pino({ level: 'error' }, lines));
+    const log = pino({ level: 'error' }, lines);
+    this.stored = openStoredReading({
+      store: this.store,
+      states: this.states,
+      loadBudget: this.budget,
+      bytesMax: options.laggingBytesMax ?? 100_000,
+      clock: this.clock,
+      log,
+    });
+    this.resolver = new BatchResolver({
+      wal: this.source,
+      stored: this.stored.source,
+      unmergedAgeMsMax: TAIL_AGE_MS_MAX,
+      wallMs: () => this.clock.wallMs(),
+      log,
+    });
   }
 
   /** Puts a file into the bucket, as another member would have, that long ago. */
@@ -58,7 +86,9 @@ export class ReadHarness {
     this.store.objects.set(walKey(fileId), file);
     return batches.map(({ topic, partition, bytes }, index) => {
       const pointer = pointerTo(bytes, fileId, positions[index] ?? Number.NaN);
-      return { topic, partition, pointer, offset: 42n };
+      const placeholder = Buffer.from(bytes.subarray(0, BATCH_HEADER_BYTES));
+      const topicId = idOf(topic);
+      return { topic, topicId, partition, pointer, offset: 42n, placeholder };
     });
   }
 

@@ -8,11 +8,13 @@ import { pointerTo } from '../../../../kafka/index.ts';
 import { FsObjectStore, type WalBatch } from '../../../../storage/index.ts';
 import { ByteBudget } from '../../../../runtime/index.ts';
 import { BatchResolver } from '../../../../proxy/read/batch-resolver.ts';
+import { openStoredReading } from '../../../../proxy/read/open-stored-reading.ts';
 import { WalFileCache } from '../../../../proxy/read/wal-file-cache.ts';
 import { WalFileSource } from '../../../../proxy/read/wal-file-source.ts';
 import { systemClock } from '../../../../runtime/index.ts';
 import { WalWriter } from '../../../../proxy/wal/wal-writer.ts';
 import { batchOf, CLUSTER_ID } from './read-harness.ts';
+import { FakeStates } from '../../../support/fake-states.ts';
 
 const log = pino({ level: 'silent' });
 
@@ -64,7 +66,16 @@ function resolverOver(store: FsObjectStore, cache: WalFileCache): BatchResolver 
     fileBytesExpected: 200_000,
     monotonicMs: () => systemClock.monotonicMs(),
   });
-  return new BatchResolver([source], log);
+  const stored = openStoredReading({
+    store,
+    states: new FakeStates(),
+    loadBudget: new ByteBudget(1_000_000),
+    bytesMax: 1_000_000,
+    clock: systemClock,
+    log,
+  }).source;
+  const wallMs = (): number => systemClock.wallMs();
+  return new BatchResolver({ wal: source, stored, unmergedAgeMsMax: 60_000, wallMs, log });
 }
 
 test('what one member wrote it serves from memory, and another from the store', async () => {
@@ -81,7 +92,8 @@ test('what one member wrote it serves from memory, and another from the store', 
     for (const [index, { topic, partition, bytes }] of batches.entries()) {
       const position = outcome.positions[index]?.position ?? Number.NaN;
       const pointer = pointerTo(bytes, outcome.fileId, position);
-      const request = { topic, partition, pointer, offset: 0n };
+      const topicId = null;
+      const request = { topic, topicId, partition, pointer, offset: 0n, placeholder: bytes };
       expect(writerSide.peek(request)?.equals(bytes)).toBe(true);
       expect((await readerSide.resolve(request)).equals(bytes)).toBe(true);
     }

@@ -1,0 +1,62 @@
+/**
+ * Lookups in what is in memory, made again after what they missed was loaded: so each search is
+ * written once, without waiting, and serves both those who may not wait and those who can.
+ */
+import { proxyError } from '../errors.ts';
+
+export interface Found<Value> {
+  readonly kind: 'found';
+  readonly value: Value;
+}
+
+export type Settled<Value> =
+  | Found<Value>
+  /** It is not there. */
+  | { readonly kind: 'absent' }
+  /** Something else is in its place. */
+  | Corrupt;
+
+export interface Corrupt {
+  readonly kind: 'corrupt';
+  readonly cause: unknown;
+  /** Drops the bytes from memory: they may have been damaged on their way. */
+  readonly forget: () => void;
+}
+
+export type Lookup<Value> =
+  | Settled<Value>
+  | {
+      readonly kind: 'unread';
+      /**
+       * @returns false if the object is not there
+       * @throws `PROXY_FILL_UNAVAILABLE` (retriable) while it cannot be read
+       */
+      readonly load: () => Promise<boolean>;
+    };
+
+export const ABSENT = { kind: 'absent' } as const;
+
+/** A view, an index, and as many blocks as a search or the largest batch spans. */
+const LOADS_MAX = 256;
+
+/**
+ * Looks until nothing is missing. What is corrupt is read once more.
+ *
+ * @throws `PROXY_FILL_UNAVAILABLE` (retriable)
+ */
+export async function complete<Value>(look: () => Lookup<Value>): Promise<Settled<Value>> {
+  let isReadAgain = false;
+  for (let loads = 0; loads < LOADS_MAX; loads++) {
+    const lookup = look();
+    if (lookup.kind === 'unread') {
+      if (!(await lookup.load())) return ABSENT;
+    } else if (lookup.kind === 'corrupt' && !isReadAgain) {
+      isReadAgain = true;
+      lookup.forget();
+    } else {
+      return lookup;
+    }
+  }
+  const message = 'The memory for consumers that lag is too small for all of them at once.';
+  throw proxyError('PROXY_FILL_UNAVAILABLE', message, { retriable: true });
+}
