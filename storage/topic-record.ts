@@ -20,6 +20,9 @@ const backfillSchema = z
   })
   .readonly();
 
+/** By partition. JSON's numbers are exact beyond any log's end. */
+const offsetsSchema = z.array(z.int().min(0)).readonly();
+
 const topicRecordSchema = z
   .object({
     /** 16 bytes in base64url, as Kafka prints it. */
@@ -28,6 +31,13 @@ const topicRecordSchema = z
     diskless: z.boolean(),
     /** Set when a diskless topic is made classic, until its log holds no placeholder any more. */
     placeholdersLeft: z.literal(true).optional(),
+    /**
+     * Where the logs ended when the topic was made diskless: merging begins there. A partition that
+     * is not among them was added later.
+     */
+    startOffsets: offsetsSchema.optional(),
+    /** Set once no placeholder can be appended any more to a topic that is classic again. */
+    placeholdersEnd: offsetsSchema.optional(),
     /** The user's values of keys that Outrigger keeps, by Kafka's name of the key. */
     configs: z.record(z.string(), z.string()),
     /** Set when an operator asked for data from before the mark to be moved to the bucket too. */

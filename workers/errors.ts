@@ -6,6 +6,8 @@ export const WORKER_ERROR_CODES = [
   'WORKER_BATCH_UNSUPPORTED',
   /** No broker answered at start. */
   'WORKER_BROKER_UNREACHABLE',
+  /** A partition's keys or aborted transactions are more than compaction may hold. */
+  'WORKER_COMPACTION_TOO_LARGE',
   /** The port of health checks and metrics cannot be had. */
   'WORKER_LISTEN_FAILED',
   /** The brokers do not let Outrigger's own principal do what a job needs. */

@@ -1,0 +1,66 @@
+/**
+ * Samples of log ends that wait for their cursor, of one partition group. A sample says: the
+ * settled count was n, then the leader of this epoch was asked where its log ends. Once the cursor
+ * has come that far under the same epoch, every placeholder of the first n settled files is merged
+ * (the sweep rule). Kept in memory only: a lost sample is taken anew.
+ */
+import { partitionKey, type PartitionState } from '../../storage/index.ts';
+import type { LogEnd, PartitionLeader } from '../log/cluster-log.ts';
+
+export interface Sample {
+  readonly topicId: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly count: number;
+}
+
+interface Pending extends LogEnd {
+  readonly count: number;
+}
+
+export class Samples {
+  readonly #pending = new Map<string, Pending>();
+
+  /**
+   * An older sample of the same leader is kept, since it is reached first.
+   *
+   * @param count the settled count before the ends were asked for
+   * @param ends of all partitions that are looked after
+   */
+  note(ends: ReadonlyMap<string, LogEnd>, count: number): void {
+    for (const [key, known] of this.#pending) {
+      const end = ends.get(key);
+      if (end === undefined || !isSameLeader(known, end)) this.#pending.delete(key);
+    }
+    for (const [key, end] of ends) {
+      if (!this.#pending.has(key)) this.#pending.set(key, { ...end, count });
+    }
+  }
+
+  /**
+   * @param state what the journal says of the partition, as far as it is known there
+   * @param cursor up to where the log was read from this leader
+   * @returns what may be committed with it
+   */
+  reached(
+    leader: PartitionLeader,
+    state: PartitionState | undefined,
+    cursor: bigint,
+  ): Sample | undefined {
+    const pending = this.#pending.get(partitionKey(leader));
+    if (pending === undefined || !isSameLeader(pending, leader)) return undefined;
+    const asOf = state?.asOf ?? null;
+    if (cursor < pending.endOffset || (asOf !== null && asOf >= pending.count)) return undefined;
+    const { topicId, topic, partition } = leader;
+    return { topicId, topic, partition, count: pending.count };
+  }
+
+  /** Forgets what is committed, or proves nothing any more. */
+  drop(key: string): void {
+    this.#pending.delete(key);
+  }
+}
+
+function isSameLeader(left: PartitionLeader, right: PartitionLeader): boolean {
+  return left.brokerId === right.brokerId && left.leaderEpoch === right.leaderEpoch;
+}
