@@ -1,4 +1,5 @@
 /** The package's public face: what every process of Outrigger is built with. */
+export * from './bandwidth.ts';
 export * from './byte-budget.ts';
 export * from './clock.ts';
 export * from './http-server.ts';
