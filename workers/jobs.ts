@@ -1,11 +1,12 @@
 /** The jobs there are. Each is made from its own part of the options; nothing else knows them all. */
 import type { ClusterJob } from './cluster-job.ts';
 import type { GroupJob } from './group-job.ts';
+import { createMergeJob } from './merge/merge-job.ts';
 import type { JobOptions } from './worker-options.ts';
 
 /** @returns the jobs of every partition group */
-export function createGroupJobs(_options: JobOptions): readonly GroupJob[] {
-  return [];
+export function createGroupJobs({ merge }: JobOptions): readonly GroupJob[] {
+  return [createMergeJob(merge)];
 }
 
 /** @returns the jobs of the whole cluster */

@@ -4,7 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { hasCode, OutriggerError } from '../../kafka/index.ts';
-import { fileCreatedMs, partitionKey, type LogBatch } from '../../storage/index.ts';
+import {
+  fileCreatedMs,
+  partitionKey,
+  type GroupState,
+  type LogBatch,
+} from '../../storage/index.ts';
 import type { JobContext } from '../group-job.ts';
 import type { LogEnd } from '../log/cluster-log.ts';
 import type { WalFiles } from '../wal/wal-files.ts';
@@ -50,6 +55,8 @@ export interface MergeReport {
 export class MergeRun {
   readonly #options: MergeRunOptions;
   readonly #oldestLost: bigint[] = [];
+  /** The entry that cut each partition last, when the run began. */
+  readonly #cutsBefore = new Map<string, number | undefined>();
   #batches = 0;
   #bytes = 0;
 
@@ -59,6 +66,10 @@ export class MergeRun {
 
   async run(): Promise<MergeReport> {
     const { context, watched, starts } = this.#options;
+    for (const { leader } of watched) {
+      const key = partitionKey(leader);
+      this.#cutsBefore.set(key, lastCut(context.group.state, key));
+    }
     if (!(await followLogStarts(context, watched, starts))) return this.#report(false, []);
     const readers = await this.#openReaders();
     if (readers.length === 0) return this.#report(true, readers);
@@ -150,7 +161,8 @@ export class MergeRun {
       return this.#sampleOf(reader, endOf(batches)) ?? [];
     });
     await context.failpoint('merge:before-commit');
-    const outcome = await group.commit({ kind: 'merge', samples }, built.file);
+    const onlyIf = this.#onlyIfUncut(built.parts.map(({ reader }) => reader));
+    const outcome = await group.commit({ kind: 'merge', samples }, built.file, { onlyIf });
     if (outcome.kind !== 'committed') {
       context.logger.info({ outcome: outcome.kind }, 'a merge was not committed');
       return false;
@@ -196,7 +208,8 @@ export class MergeRun {
       return this.#sampleOf(reader, reader.readTo) ?? [];
     });
     if (samples.length === 0) return true;
-    const outcome = await context.group.commit({ kind: 'merge', samples });
+    const onlyIf = this.#onlyIfUncut(readers);
+    const outcome = await context.group.commit({ kind: 'merge', samples }, undefined, { onlyIf });
     if (outcome.kind === 'committed') this.#drop(samples);
     return outcome.kind === 'committed';
   }
@@ -220,9 +233,20 @@ export class MergeRun {
     if (offsets.length === 0) return true;
     await context.failpoint('merge:before-cut');
     const reason = 'the log has other batches than were merged';
-    const outcome = await context.group.commit({ kind: 'quarantine', offsets, reason });
+    const change = { kind: 'quarantine', offsets, reason } as const;
+    const onlyIf = this.#onlyIfUncut(readers);
+    const outcome = await context.group.commit(change, undefined, { onlyIf });
     context.logger.error({ offsets, outcome: outcome.kind }, `another history: ${reason}`);
     return outcome.kind === 'committed';
+  }
+
+  /**
+   * Another worker may have cut back what this run has read on from, and merged up to the same
+   * cursor again: offsets alone would fit.
+   */
+  #onlyIfUncut(readers: readonly PartitionReader[]): (state: GroupState) => boolean {
+    const keys = readers.map(({ leader }) => partitionKey(leader));
+    return (state) => keys.every((key) => lastCut(state, key) === this.#cutsBefore.get(key));
   }
 
   /** @returns undefined if nothing is to be cut, or that cannot be told now */
@@ -263,6 +287,10 @@ export class MergeRun {
       stopped,
     };
   }
+}
+
+function lastCut(state: GroupState, key: string): number | undefined {
+  return state.partitions.get(key)?.quarantined.at(-1)?.by;
 }
 
 function offsetsOf({
