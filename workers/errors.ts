@@ -18,8 +18,12 @@ export const WORKER_ERROR_CODES = [
   'WORKER_OBJECT_MISSING',
   /** A WAL file is damaged, or does not hold what a log says that it holds. */
   'WORKER_OBJECT_CORRUPT',
+  /** The cluster does not have the partition, or it has no leader. */
+  'WORKER_PARTITION_UNKNOWN',
   /** A placeholder of a version, or signed with a key, that is not known here. */
   'WORKER_PLACEHOLDER_UNKNOWN',
+  /** Workers changed a partition each time that it was to be repaired. */
+  'WORKER_REPAIR_OVERTAKEN',
   /** No Redis is configured. */
   'WORKER_REDIS_MISSING',
 ] as const;
