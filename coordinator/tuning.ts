@@ -1,5 +1,8 @@
 /** The coordinator's times and limits. */
 
+/** What keys in Redis begin with. */
+export const REDIS_NAMESPACE = 'outrigger';
+
 /** What may be tuned; tests make it fast. */
 export interface CoordinatorTuning {
   readonly heartbeatMs: number;

@@ -6,20 +6,15 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import {
+  REDIS_NAMESPACE,
   RedisCoordinator,
   SoloCoordinator,
   StoreSettledRangeClaims,
   type Coordinator,
   type PartitionStates,
 } from '../coordinator/index.ts';
-import { KeyRing, type TlsOptions } from '../kafka/index.ts';
-import {
-  openBucket,
-  openStore,
-  proveStore,
-  TopicRecordStore,
-  type ObjectStore,
-} from '../storage/index.ts';
+import type { TlsOptions } from '../kafka/index.ts';
+import { openStorage, openStore, TopicRecordStore, type ObjectStore } from '../storage/index.ts';
 import { openHttpServer, Opened, type Readiness } from '../runtime/index.ts';
 import type { ClusterView } from './cluster/cluster-view.ts';
 import { openCluster } from './cluster/open-cluster.ts';
@@ -36,9 +31,6 @@ import { NodeListeners } from './nodes/node-listeners.ts';
 import { UpstreamDialer } from './nodes/upstream-dialer.ts';
 import type { ProxyOptions } from './proxy-options.ts';
 import { openTopics } from './topics/open-topics.ts';
-
-/** Keys in Redis begin with it. */
-const REDIS_NAMESPACE = 'outrigger';
 
 /** What a test or an embedding program may replace. */
 export interface ProxyDependencies {
@@ -80,7 +72,13 @@ async function open(
 ): Promise<Proxy> {
   const { client, cluster, tls } = await openCluster(options, log, opened);
   const { clusterId } = cluster;
-  const { store, keyRing } = await openStorage(options, clusterId, log, dependencies, opened);
+  const storing = { now: () => Date.now(), random: randomBytes, logger: log };
+  const { store, keyRing } = await openStorage(
+    options.store,
+    clusterId,
+    { openStore, ...dependencies, ...storing },
+    opened,
+  );
   const records = new TopicRecordStore(store);
   const coordinator = await openCoordinator(options, clusterId, store, records, log);
   opened.onClose(() => coordinator.close());
@@ -143,23 +141,6 @@ async function openHttp(
       proxyError('PROXY_LISTEN_FAILED', `${reason} (http.port)`, { cause }),
   });
   opened.onClose(() => server.close());
-}
-
-async function openStorage(
-  options: ProxyOptions,
-  clusterId: string,
-  log: Logger,
-  { openStore: open = openStore }: ProxyDependencies,
-  opened: Opened,
-): Promise<{ store: ObjectStore; keyRing: KeyRing }> {
-  const now = (): number => Date.now();
-  const store = await open(options.store, { now, random: randomBytes, logger: log });
-  opened.onClose(() => store.close());
-  await proveStore(store, randomBytes);
-  const bucket = await openBucket(store, clusterId, { now, random: randomBytes });
-  const [current, ...older] = bucket.keyRing.toReversed();
-  if (current === undefined) throw new TypeError('an opened bucket has a key');
-  return { store, keyRing: new KeyRing(current, older) };
 }
 
 async function openCoordinator(

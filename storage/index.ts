@@ -34,6 +34,7 @@ export type { MergedExtent, MergedFileHead, MergedFooter } from './merged-file.t
 export * from './merged-file-builder.ts';
 export * from './object-key.ts';
 export * from './object-store.ts';
+export * from './open-storage.ts';
 export * from './open-store.ts';
 export * from './prove-store.ts';
 export * from './s3-object-store.ts';
