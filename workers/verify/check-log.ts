@@ -3,7 +3,7 @@
  * of what lies above. All of it, or of some partitions a window each: reading every placeholder of
  * a cluster takes a while.
  */
-import { baseOffset, hasCode, lastOffset, readPlaceholder } from '../../kafka/index.ts';
+import { baseOffset, hasCode, lastOffset } from '../../kafka/index.ts';
 import type { KeyRing } from '../../kafka/index.ts';
 import { entryKey, fitsLog, partitionKey, walKey } from '../../storage/index.ts';
 import type {
@@ -15,7 +15,7 @@ import type {
 } from '../../storage/index.ts';
 import type { ClusterLog, LogEnd, PartitionLeader } from '../log/cluster-log.ts';
 import { StoredBatches } from '../extents/stored-batches.ts';
-import { logBatchOf } from '../log/log-batch.ts';
+import { readLogBatch } from '../merge/log-batch.ts';
 import { placeOf } from './check-offsets.ts';
 import type { FindingPlace, Findings } from './finding.ts';
 
@@ -164,10 +164,16 @@ class PartitionCheck {
     const extent = this.#partition.extents.find(({ endOffset }) => endOffset > first);
     if (extent === undefined || lastOffset(batch) < extent.startOffset) return;
     const index = await this.#indexOf(extent);
-    const inLog = logBatchOf(batch, this.#partition, this.#check.keyRing);
-    if (index === undefined || inLog === undefined) return;
+    const reading = readLogBatch(batch, this.#partition, this.#check.keyRing);
+    if (reading.kind === 'unknown') {
+      this.#findings.unchecked('a batch of the log', reading.error.message, {
+        ...this.#place,
+        startOffset: first,
+      });
+    }
+    if (index === undefined || reading.kind === 'unknown') return;
     const row = index.find(first);
-    if (row < index.batchCount && fitsLog(index.at(row), inLog)) return;
+    if (row < index.batchCount && fitsLog(index.at(row), reading.batch)) return;
     this.#findings.add('history-differs', 'the log has another batch than was merged', {
       ...this.#place,
       startOffset: first,
@@ -193,12 +199,9 @@ class PartitionCheck {
   }
 
   async #findBytes(batch: Buffer): Promise<void> {
-    const { topic, partition } = this.#partition;
-    const { keyRing } = this.#check;
-    const input = { buf: batch, at: 0, topic, partition, keyRing, deep: true };
-    const reading = readPlaceholder(input);
-    if (reading.kind !== 'placeholder') return;
-    const { fileId } = reading.pointer;
+    const reading = readLogBatch(batch, this.#partition, this.#check.keyRing);
+    if (reading.kind === 'unknown' || reading.batch.origin.kind === 'real') return;
+    const { fileId } = reading.batch.origin;
     const object = walKey(fileId);
     let isMissing = this.#missing.get(fileId);
     if (isMissing === undefined) {

@@ -20,11 +20,15 @@ import type { FindingKind, FindingPlace, Findings } from './finding.ts';
 /** `<topic>-<topic id>/<partition>/<start>-<segment id>.<what>`, below the prefix. */
 const OBJECT = /^[A-Za-z0-9._-]+-([A-Za-z0-9_-]{22})\/(\d+)\/\d{20}-([A-Za-z0-9_-]{22})\.(.+)$/;
 
-export interface SegmentCheck {
+/** A look at the segments of a state, whatever else is in the bucket. */
+export interface KnownSegmentCheck {
   readonly group: number;
-  readonly groupCount: number;
   readonly store: ObjectStore;
   readonly isDeep: boolean;
+}
+
+export interface SegmentCheck extends KnownSegmentCheck {
+  readonly groupCount: number;
   /** Objects that nobody knows and that were made later may be about to be committed. */
   readonly orphansBeforeMs: number;
 }
@@ -36,6 +40,17 @@ interface Known {
   readonly place: FindingPlace;
   /** Bytes by key, of those that a listing shows. */
   readonly listed: Map<string, number>;
+}
+
+/** For few segments: asks for each object instead of listing, and looks for no others. */
+export async function checkSegmentsOf(
+  check: KnownSegmentCheck,
+  state: GroupState,
+  findings: Findings,
+): Promise<void> {
+  for (const known of knownSegments(check.group, state).values()) {
+    await checkSegment(check, known, findings);
+  }
 }
 
 export async function checkSegments(
@@ -86,7 +101,11 @@ async function list(
   }
 }
 
-async function checkSegment(check: SegmentCheck, known: Known, findings: Findings): Promise<void> {
+async function checkSegment(
+  check: KnownSegmentCheck,
+  known: Known,
+  findings: Findings,
+): Promise<void> {
   const { store, isDeep } = check;
   const { keys, segment, place } = known;
   const report = (kind: FindingKind, message: string, object: string): void => {

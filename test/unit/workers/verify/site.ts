@@ -41,7 +41,7 @@ import type {
   PlannedExtent,
   SegmentKeys,
 } from '../../../../storage/index.ts';
-import { logBatchOf } from '../../../../workers/log/log-batch.ts';
+import { type MergeBatch, readLogBatch } from '../../../../workers/merge/log-batch.ts';
 import type { VerifiedCoordinator } from '../../../../workers/verify/verify.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { FakeClusterLog, type FakePartition } from '../../../support/fake-cluster-log.ts';
@@ -133,6 +133,15 @@ export class Site {
     return site;
   }
 
+  /** Another worker on the same group. */
+  static async reopen(site: Site): Promise<Journal> {
+    const { store, clock } = site;
+    const random = (byteCount: number): Buffer => Buffer.alloc(byteCount, 0xee);
+    const now = (): number => clock.wallMs();
+    const logger = pino({ level: 'silent' });
+    return await Journal.open({ store, clusterId: CLUSTER_ID, group: GROUP, random, now, logger });
+  }
+
   partition(number: number): FakePartition {
     return this.log.partition('orders', number);
   }
@@ -198,9 +207,7 @@ export class Site {
       if (open.length === 0) continue;
       const bytes = open.map((batch) => this.realBatch(number, batch));
       const planned = open.map((batch, index) => {
-        const logBatch = logBatchOf(batch, id, this.keyRing);
-        if (logBatch === undefined) throw new Error('unknown placeholder');
-        return { ...logBatch, length: bytes[index]?.length ?? 0 };
+        return { ...this.#read(number, batch), length: bytes[index]?.length ?? 0 };
       });
       const endOffset = this.partition(number).endOffset;
       plans.push({ plan: { ...id, startOffset: cursor, endOffset, batches: planned }, bytes });
@@ -245,10 +252,12 @@ export class Site {
 
   /** Entries that change next to nothing, until a snapshot has everything before them. */
   async fillToSnapshot(): Promise<void> {
-    const { id } = this.partition(0);
+    const [known] = this.journal.state.partitions.values();
+    if (known === undefined) throw new Error('nothing is merged');
+    const { topicId, topic, partition } = known;
     while (this.journal.state.number % SNAPSHOT_EVERY_ENTRIES !== 0) {
       const count = this.journal.state.number;
-      await this.commit({ kind: 'merge', samples: [{ ...id, count }] });
+      await this.commit({ kind: 'merge', samples: [{ topicId, topic, partition, count }] });
     }
   }
 
@@ -261,9 +270,7 @@ export class Site {
 
   /** What a consumer gets for a batch of the log. */
   realBatch(partition: number, inLog: Buffer): Buffer {
-    const { id } = this.partition(partition);
-    const origin = logBatchOf(inLog, id, this.keyRing)?.origin;
-    if (origin?.kind !== 'wal') return inLog;
+    if (this.#read(partition, inLog).origin.kind !== 'wal') return inLog;
     const values = ['a', 'b', 'c'].map((text) => ({ value: Buffer.from(text.repeat(100)) }));
     return buildRecordBatch(
       {
@@ -273,5 +280,11 @@ export class Site {
       },
       values,
     );
+  }
+
+  #read(partition: number, inLog: Buffer): MergeBatch {
+    const reading = readLogBatch(inLog, this.partition(partition).id, this.keyRing);
+    if (reading.kind === 'unknown') throw reading.error;
+    return reading.batch;
   }
 }
