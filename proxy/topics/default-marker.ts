@@ -128,7 +128,7 @@ export class DefaultMarker {
         if (isRefused) await register.restore(topic, before, present);
         throw error;
       }
-      await register.write(topic, present, plan.settings);
+      await register.write(topic, present, plan.settings, true);
       return true;
     } finally {
       unlock();

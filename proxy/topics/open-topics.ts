@@ -7,6 +7,7 @@ import { systemClock } from '../../runtime/index.ts';
 import { ClusterTopics } from './cluster-topics.ts';
 import { DefaultMarker } from './default-marker.ts';
 import { parseDisklessTopics } from './diskless-topics.ts';
+import { logEndsBy } from './log-ends.ts';
 import { TopicAdmin } from './topic-admin.ts';
 import { TopicCatalog } from './topic-catalog.ts';
 import { TopicRegister } from './topic-register.ts';
@@ -33,7 +34,8 @@ export async function openTopics(
 ): Promise<Topics> {
   const clock = systemClock;
   const cluster = new ClusterTopics(client);
-  const register = new TopicRegister({ records, coordinator, clock });
+  const logEnds = logEndsBy(client, log);
+  const register = new TopicRegister({ records, coordinator, logEnds, clock });
   const disklessTopics = parseDisklessTopics(patterns);
   const catalog: TopicCatalog = new TopicCatalog({
     cluster,

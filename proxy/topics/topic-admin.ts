@@ -188,7 +188,7 @@ export class TopicAdmin {
   ): Promise<Refusal | undefined> {
     try {
       const topic = topicId === undefined ? await this.#findNew(name, formerId) : { name, topicId };
-      await this.#options.register.write(topic, undefined, settings);
+      await this.#options.register.write(topic, undefined, settings, true);
       this.#options.catalog.learn([topic]);
       return undefined;
     } catch (error) {

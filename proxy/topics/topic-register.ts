@@ -12,6 +12,7 @@ import type { TopicRecord, TopicRecordStore } from '../../storage/index.ts';
 import type { Clock } from '../../runtime/index.ts';
 import type { TopicName } from './cluster-topics.ts';
 import { KeyedLock } from './keyed-lock.ts';
+import type { LogEndsOf } from './log-ends.ts';
 import { SUBSTITUTED_KEYS } from './topic-keys.ts';
 import {
   type BrokerTopicConfigs,
@@ -23,8 +24,12 @@ import {
 export interface TopicRegisterOptions {
   readonly records: Pick<TopicRecordStore, 'get' | 'put' | 'delete'>;
   readonly coordinator: Pick<Coordinator, 'publishTopic' | 'removeTopic'>;
+  readonly logEnds: LogEndsOf;
   readonly clock: Pick<Clock, 'wallMs'>;
 }
+
+/** From before a topic's first record on, nobody has written to it: all of it is merged. */
+const FROM_THE_BEGINNING: readonly number[] = [];
 
 /** @returns what a record says, as plans take it */
 export function settingsOf(record: TopicRecord | null | undefined): TopicSettings | undefined {
@@ -88,19 +93,23 @@ export class TopicRegister {
   /**
    * Writes what holds from now on, and tells the members.
    * @param present the record that is in the bucket; a topic about which nothing is kept gets none
+   * @param isNew whether the topic was just made, so that its log is none of old
    * @throws what the store throws; whether it was written is not known then
    */
   async write(
     topic: TopicName,
     present: TopicRecord | undefined,
     settings: TopicSettings,
+    isNew = false,
   ): Promise<void> {
     const isWorthKeeping = settings.diskless || settings.configs.size > 0;
     if (present === undefined && !isWorthKeeping) return;
     if (present !== undefined && isSame(settingsOf(present), settings)) return;
     const record = this.#next(topic, present, settings);
-    await this.#options.records.put(record);
-    this.#options.coordinator.publishTopic(record);
+    const startOffsets = await this.#startOffsets(topic, present, settings, isNew);
+    const whole = startOffsets === undefined ? record : { ...record, startOffsets };
+    await this.#options.records.put(whole);
+    this.#options.coordinator.publishTopic(whole);
   }
 
   /**
@@ -126,16 +135,34 @@ export class TopicRegister {
     this.#options.coordinator.removeTopic(topicId);
   }
 
+  /**
+   * Before the record is written nobody appends a placeholder, unless the topic was diskless before.
+   */
+  async #startOffsets(
+    { name }: TopicName,
+    present: TopicRecord | undefined,
+    { diskless }: TopicSettings,
+    isNew: boolean,
+  ): Promise<readonly number[] | undefined> {
+    const mayHoldPlaceholders = settingsOf(present)?.mayHoldPlaceholders === true;
+    if (!diskless || mayHoldPlaceholders) return present?.startOffsets;
+    return isNew ? FROM_THE_BEGINNING : await this.#options.logEnds(name);
+  }
+
   #next(
     { topicId, name }: TopicName,
     present: TopicRecord | undefined,
     { diskless, configs, mayHoldPlaceholders }: TopicSettings,
   ): TopicRecord {
+    const { startOffsets, placeholdersEnd, backfill } = present ?? {};
     return {
       topicId,
       name,
       diskless,
       ...(mayHoldPlaceholders && !diskless ? { placeholdersLeft: true } : {}),
+      ...(startOffsets === undefined ? {} : { startOffsets }),
+      ...(placeholdersEnd === undefined || diskless ? {} : { placeholdersEnd }),
+      ...(backfill === undefined ? {} : { backfill }),
       configs: Object.fromEntries(configs),
       ...(present?.backfill === undefined ? {} : { backfill: present.backfill }),
       updatedAtMs: this.#options.clock.wallMs(),

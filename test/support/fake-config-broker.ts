@@ -70,6 +70,8 @@ export class FakeConfigBroker {
   isAway = false;
   /** Topics that the next Metadata answer does not show yet. */
   readonly unseenOnce = new Set<string>();
+  /** Where the logs of topics end that are not empty. */
+  readonly logEnds = new Map<string, readonly number[]>();
   #created = 0;
 
   /** The proxy's own way to it. */

@@ -19,6 +19,7 @@ import type {
 import { ClusterTopics } from '../../proxy/topics/cluster-topics.ts';
 import { DefaultMarker } from '../../proxy/topics/default-marker.ts';
 import { parseDisklessTopics } from '../../proxy/topics/diskless-topics.ts';
+import type { LogEndsOf } from '../../proxy/topics/log-ends.ts';
 import { TopicAdmin } from '../../proxy/topics/topic-admin.ts';
 import { TopicCatalog } from '../../proxy/topics/topic-catalog.ts';
 import { TopicRegister } from '../../proxy/topics/topic-register.ts';
@@ -119,7 +120,8 @@ export async function openRoom(
   const clock = new ManualClock();
   const coordinator = await SoloCoordinator.start(records, log);
   const cluster = new ClusterTopics(broker.client);
-  const register = new TopicRegister({ records, coordinator, clock });
+  const logEnds: LogEndsOf = async (topic) => broker.logEnds.get(topic) ?? [0];
+  const register = new TopicRegister({ records, coordinator, logEnds, clock });
   const disklessTopics = parseDisklessTopics(patterns);
   const catalog: TopicCatalog = new TopicCatalog({
     cluster,
