@@ -5,6 +5,7 @@ import type { Coordinator, PartitionStates } from '../coordinator/index.ts';
 import type { KeyRing } from '../kafka/index.ts';
 import type { ObjectStore } from '../storage/index.ts';
 import { AnswerFiller } from './fetch/answer-filler.ts';
+import { BelowStart } from './fetch/below-start.ts';
 import { BatchFiller } from './fetch/batch-filler.ts';
 import type { FetchTopics } from './fetch/fetch.ts';
 import { ObservedRatios } from './fetch/observed-ratios.ts';
@@ -12,7 +13,9 @@ import { SlabPool } from './fetch/slab-pool.ts';
 import type { MemoryBudgets } from './memory-budgets.ts';
 import type { ProxyOptions } from './proxy-options.ts';
 import { BatchResolver } from './read/batch-resolver.ts';
+import { LogicalStarts } from './read/logical-starts.ts';
 import { openStoredReading, type StoredReading } from './read/open-stored-reading.ts';
+import { StoredLog } from './read/stored-log.ts';
 import { WalFileCache } from './read/wal-file-cache.ts';
 import { WalFileSource } from './read/wal-file-source.ts';
 import { systemClock } from '../runtime/index.ts';
@@ -50,6 +53,9 @@ export interface DataPath {
   readonly resolver: BatchResolver;
   readonly filler: BatchFiller;
   readonly answerFiller: AnswerFiller;
+  readonly belowStart: BelowStart;
+  readonly starts: LogicalStarts;
+  readonly storedLog: StoredLog;
   readonly ratios: ObservedRatios;
 }
 
@@ -104,5 +110,22 @@ export function openDataPath(options: ProxyOptions, dependencies: DataPathDepend
   const filler = new BatchFiller(resolver, new SlabPool(budgets.fills), log);
   const ratios = new ObservedRatios();
   const answerFiller = new AnswerFiller({ catalog, keyRing, filler, ratios });
-  return { cache, source, stored, writer, resolver, filler, answerFiller, ratios };
+  const starts = new LogicalStarts();
+  const storedLog = new StoredLog(stored.segments);
+  const { views } = stored;
+  const budget = budgets.stored;
+  const belowStart = new BelowStart({ catalog, views, starts, storedLog, budget, log });
+  return {
+    cache,
+    source,
+    stored,
+    writer,
+    resolver,
+    filler,
+    answerFiller,
+    belowStart,
+    starts,
+    storedLog,
+    ratios,
+  };
 }

@@ -12,7 +12,9 @@ export interface MemoryBudgets {
   readonly replies: ByteBudget;
   /** Real batches in answers that are not sent yet. */
   readonly fills: ByteBudget;
-  /** WAL files on their way from the object store. */
+  /** What is read from segments for answers that are not made yet. */
+  readonly stored: ByteBudget;
+  /** Objects on their way from the object store. */
   readonly loads: ByteBudget;
 }
 
@@ -21,6 +23,7 @@ export function memoryBudgets({ memory }: ProxyOptions): MemoryBudgets {
     requests: new ByteBudget(memory.requestBytesMax),
     replies: new ByteBudget(memory.responseBytesMax),
     fills: new ByteBudget(memory.fillBytesMax),
+    stored: new ByteBudget(memory.laggingCacheBytesMax),
     loads: new ByteBudget(memory.laggingCacheBytesMax),
   };
 }

@@ -8,13 +8,14 @@ import type { Reply } from '../connection/handler.ts';
 import { AnswerCut } from './answer-cut.ts';
 import type { BatchFiller, Filled, FilledReply } from './batch-filler.ts';
 import { findTopic, namesTopicsById, partitionKey } from './fetch.ts';
-import type { Fetch, FetchTopic, FetchTopics, TopicName } from './fetch.ts';
+import type { Fetch, FetchTopics, TopicName } from './fetch.ts';
 import { hasPlaceholder, readLogBatches, type LogBatch, type LogPosition } from './log-batches.ts';
 import type { ObservedRatios } from './observed-ratios.ts';
 import { Pace } from './pace.ts';
 
 type PartitionResponse = FetchResponse['responses'][number]['partitions'][number];
-type PartitionDemands = ReadonlyMap<string, FetchTopic['partitions'][number]>;
+/** What is sent of partitions that are not answered by the broker. */
+type StoredBatches = ReadonlyMap<PartitionResponse, readonly LogBatch[]>;
 
 /** One partition of the broker's answer. */
 interface Part {
@@ -47,19 +48,21 @@ export class AnswerFiller {
   }
 
   /**
+   * @param stored batches that take the place of the broker's records
    * @param encode makes the reply of the answer with real batches
-   * @returns null if the answer holds no placeholder and can be passed on as it is
+   * @returns null if nothing is to be filled and the answer can be passed on as it is
    */
   fill(
     fetch: Fetch,
     answer: FetchResponse,
+    stored: StoredBatches,
     encode: (body: MessageInput<typeof FetchResponse>) => Reply,
   ): Promise<FilledReply> | null {
     const parts = this.#partsOf(fetch, answer);
     const hollow = parts.some(({ records, position }) =>
       hasPlaceholder(records, position, this.#keyRing),
     );
-    if (hollow) return this.#fill(fetch, answer, encode);
+    if (hollow || stored.size > 0) return this.#fill(fetch, answer, stored, encode);
     this.#learnReal(fetch, parts);
     return null;
   }
@@ -67,18 +70,18 @@ export class AnswerFiller {
   async #fill(
     fetch: Fetch,
     answer: FetchResponse,
+    stored: StoredBatches,
     encode: (body: MessageInput<typeof FetchResponse>) => Reply,
   ): Promise<FilledReply> {
     await this.#lookUpTopics(fetch, answer);
     const parts = this.#partsOf(fetch, answer);
-    const demands = demandsOf(fetch.asked);
-    const batches = await this.#take(fetch, demands, parts);
+    const batches = await this.#take(fetch, parts, stored);
     return this.#filler.fillBatches(batches, (filled) => {
       const byResponse = new Map<PartitionResponse, Filled>();
       for (const [index, part] of parts.entries()) {
         const one = filled[index];
         if (one === undefined) continue;
-        this.#noteStarved(fetch, demands, part, (batches[index] ?? []).length > 0);
+        this.#noteStarved(fetch, part, (batches[index] ?? []).length > 0);
         byResponse.set(part.response, one);
       }
       return encode(withBatches(answer, byResponse));
@@ -114,20 +117,21 @@ export class AnswerFiller {
 
   /** The batches of each part that are sent, if they can be had; learns from them. */
   async #take(
-    { maxBytes }: Fetch,
-    demands: PartitionDemands,
+    { maxBytes, demands }: Fetch,
     parts: readonly Part[],
+    stored: StoredBatches,
   ): Promise<LogBatch[][]> {
     const cut = new AnswerCut(maxBytes);
     const pace = new Pace();
     const taken: LogBatch[][] = [];
-    for (const { named, records, position } of parts) {
+    for (const { named, response, records, position } of parts) {
       const key = partitionKey(named, position.partition);
-      cut.startPartition(demands.get(key)?.partitionMaxBytes ?? maxBytes);
+      cut.startPartition(demands().get(key)?.partitionMaxBytes ?? maxBytes);
       const batches: LogBatch[] = [];
       const seen: LogBatch[] = [];
-      for (const batch of readLogBatches(records, position, this.#keyRing)) {
-        seen.push(batch);
+      const own = stored.get(response);
+      for (const batch of own ?? readLogBatches(records, position, this.#keyRing)) {
+        if (own === undefined) seen.push(batch);
         if (!cut.takes(batch.realBytes)) break;
         batches.push(batch);
         if (pace.isDue(batch.realBytes)) await nextTurn();
@@ -142,36 +146,24 @@ export class AnswerFiller {
   #learnReal(fetch: Fetch, parts: readonly Part[]): void {
     const marked = parts.filter(({ position }) => position.deep);
     if (marked.length === 0) return;
-    const demands = demandsOf(fetch.asked);
     for (const part of marked) {
       const batches = Array.from(readLogBatches(part.records, part.position, this.#keyRing));
       this.#ratios.observe(partitionKey(part.named, part.position.partition), batches);
-      this.#noteStarved(fetch, demands, part, batches.length > 0);
+      this.#noteStarved(fetch, part, batches.length > 0);
     }
   }
 
   #noteStarved(
-    { starved, readCommitted }: Fetch,
-    demands: PartitionDemands,
+    { starved, readCommitted, demands }: Fetch,
     { named, response }: Part,
     isServed: boolean,
   ): void {
     const key = partitionKey(named, response.partitionIndex);
-    const demand = demands.get(key);
+    const demand = demands().get(key);
     const end = readCommitted ? response.lastStableOffset : response.highWatermark;
     if (!isServed && demand !== undefined && demand.fetchOffset < end) starved.add(key);
     else starved.delete(key);
   }
-}
-
-function demandsOf(asked: readonly FetchTopic[]): PartitionDemands {
-  const demands = new Map<string, FetchTopic['partitions'][number]>();
-  for (const topic of asked) {
-    for (const demand of topic.partitions) {
-      demands.set(partitionKey(topic, demand.partition), demand);
-    }
-  }
-  return demands;
 }
 
 function withBatches(

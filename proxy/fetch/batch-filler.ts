@@ -106,7 +106,8 @@ export class BatchFiller {
           failure = real;
           break;
         }
-        if (batch.wanted === null) chunks.push(...slabs.cut(), real);
+        if (batch.isShared) slabs.write(real);
+        else if (batch.wanted === null) chunks.push(...slabs.cut(), real);
         else for (const piece of restoreBatch(real, batch.bytes)) slabs.write(piece);
         batchCount += 1;
         if (pace.isDue(real.length)) await nextTurn();
@@ -133,7 +134,8 @@ export class BatchFiller {
     return all;
   }
 
-  #seek({ bytes, wanted, unknown }: LogBatch): Sought['real'] {
+  #seek({ bytes, wanted, unknown, failure }: LogBatch): Sought['real'] {
+    if (failure !== null) return failure;
     if (unknown !== null) return this.#alarm(unknown);
     if (wanted === null) return bytes;
     const real = this.#resolver.peek(wanted);
@@ -190,7 +192,9 @@ function kept(wanted: BatchRequest): BatchRequest {
 function bytesToFill(demands: readonly (readonly LogBatch[])[]): number {
   let bytes = 0;
   for (const batches of demands) {
-    for (const { wanted, realBytes } of batches) if (wanted !== null) bytes += realBytes;
+    for (const { wanted, isShared, realBytes } of batches) {
+      if (wanted !== null || isShared) bytes += realBytes;
+    }
   }
   return bytes;
 }

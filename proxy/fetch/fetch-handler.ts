@@ -10,7 +10,12 @@
  * in a log that mixes placeholders and real batches a scaled limit may be smaller than the next
  * batch, and only the first partition of a request may exceed its limit.
  */
-import { FetchRequest, FetchResponse, KafkaErrorCode } from '../../kafka/index.ts';
+import {
+  FetchRequest,
+  FetchResponse,
+  KafkaErrorCode,
+  type MessageInput,
+} from '../../kafka/index.ts';
 import type {
   ClientRequest,
   ConnectionContext,
@@ -29,10 +34,11 @@ import {
 import type { LeaderHints } from '../nodes/leader-hints.ts';
 import type { Clock } from '../../runtime/index.ts';
 import type { AnswerFiller } from './answer-filler.ts';
+import type { BelowStart, StoredAnswers } from './below-start.ts';
 import type { FilledReply } from './batch-filler.ts';
 import { scaleLimits } from './fetch-limits.ts';
-import { findTopic, namesTopicsById, partitionKey } from './fetch.ts';
-import type { Fetch, FetchTopic, FetchTopics } from './fetch.ts';
+import { demandsOf, findTopic, namesTopicsById, partitionKey } from './fetch.ts';
+import type { Detour, Fetch, FetchTopic, FetchTopics } from './fetch.ts';
 import type { ObservedRatios } from './observed-ratios.ts';
 
 /** Below this a broker would convert hollow records to a format that cannot point anywhere. */
@@ -40,12 +46,16 @@ const FETCH_VERSION_BATCHES = 4;
 /** A request that belongs to no session and makes none. */
 const SESSIONLESS = { sessionId: 0, sessionEpoch: -1 } as const;
 const READ_COMMITTED = 1;
+/** What the broker sends of a partition that is answered from segments: a batch is enough. */
+const DETOUR_BYTES = 16 * 1024;
 /** An answer of which nothing could be filled is held back so long: clients ask again at once. */
 const FAILED_ANSWER_DELAY_MS_MAX = 500;
+const NOTHING_STORED: StoredAnswers['batches'] = new Map();
 
 export interface FetchDependencies {
   readonly catalog: FetchTopics;
   readonly answerFiller: AnswerFiller;
+  readonly belowStart: BelowStart;
   readonly ratios: ObservedRatios;
   readonly leaderHints: Pick<LeaderHints, 'rewriteFetch'>;
   /** What one answer may hold in memory, whatever the client asks. */
@@ -104,10 +114,11 @@ function handleFetch(
   body: FetchRequest,
   starved: Set<string>,
 ): Handled {
-  const { catalog, ratios, answerBytesMax } = dependencies;
+  const { catalog, answerBytesMax } = dependencies;
   const fetch: Fetch = {
     request: headOf(request),
-    asked: body.topics,
+    demands: demandsOf(body.topics),
+    detours: detoursOf(dependencies, request, body),
     maxBytes: Math.min(body.maxBytes, answerBytesMax),
     readCommitted: body.isolationLevel === READ_COMMITTED,
     starved,
@@ -120,27 +131,56 @@ function handleFetch(
   }
   if (request.apiVersion < FETCH_VERSION_BATCHES) return refuseOldFormat(request, body);
   if (body.sessionId !== SESSIONLESS.sessionId) return endSession(request);
-  const parts = partsOf(body, (topic, key) =>
-    findTopic(catalog, request, topic)?.record == null ? 1 : ratios.ratioOf(key),
-  );
-  scale(body, starvedFirst(parts, starved), fetch.maxBytes);
+  scale(body, starvedFirst(partsOf(dependencies, fetch, body), starved), fetch);
   return { kind: 'forward', frame: changedRequest(FetchRequest, request, body), reply };
 }
 
+/** What the broker does not have from the client's offset on is asked for at another one. */
+function detoursOf(
+  { catalog, belowStart }: FetchDependencies,
+  request: ClientRequest,
+  { topics }: FetchRequest,
+): Map<string, Detour> {
+  const detours = new Map<string, Detour>();
+  for (const named of topics) {
+    const topic = findTopic(catalog, request, named);
+    if (topic?.record == null) continue;
+    for (const demand of named.partitions) {
+      const id = { topicId: topic.topicId, partition: demand.partition };
+      const detour = belowStart.detourOf(id, demand);
+      if (detour !== undefined) detours.set(partitionKey(named, demand.partition), detour);
+    }
+  }
+  return detours;
+}
+
 function answer(
-  { answerFiller, leaderHints, clock }: FetchDependencies,
+  dependencies: FetchDependencies,
   fetch: Fetch,
   maxWaitMs: number,
   frame: Buffer,
 ): Reply | Promise<Reply> {
+  const { answerFiller, belowStart, leaderHints, clock } = dependencies;
   const { request } = fetch;
   const { header, body } = decodeReply(FetchResponse, request, frame);
-  const hinted = leaderHints.rewriteFetch(body, request);
-  const filling = answerFiller.fill(fetch, body, (filled) =>
-    changedReply(FetchResponse, request, header, filled),
-  );
-  if (filling !== null) return slowDownFailures(clock, maxWaitMs, filling);
-  return hinted ? changedReply(FetchResponse, request, header, body) : { chunks: [frame] };
+  const isHinted = leaderHints.rewriteFetch(body, request);
+  const isMoved = belowStart.showStarts(fetch, body);
+  const encode = (filled: MessageInput<typeof FetchResponse>): Reply =>
+    changedReply(FetchResponse, request, header, filled);
+  const fill = (stored: StoredAnswers['batches']): Promise<Reply> | null => {
+    const filling = answerFiller.fill(fetch, body, stored, encode);
+    return filling === null ? null : slowDownFailures(clock, maxWaitMs, filling);
+  };
+  if (belowStart.concerns(fetch, body)) {
+    return belowStart.answer(fetch, body).then(async ({ batches, release }) => {
+      try {
+        return (await fill(batches)) ?? encode(body);
+      } finally {
+        release();
+      }
+    });
+  }
+  return fill(NOTHING_STORED) ?? (isHinted || isMoved ? encode(body) : { chunks: [frame] });
 }
 
 async function slowDownFailures(
@@ -156,14 +196,32 @@ async function slowDownFailures(
   return reply;
 }
 
-function partsOf(body: FetchRequest, ratioOf: (topic: FetchTopic, key: string) => number): Part[] {
-  return body.topics.flatMap((topic) =>
-    topic.partitions.map((partition) => {
+function partsOf(
+  { catalog, ratios }: FetchDependencies,
+  { request, detours }: Fetch,
+  { topics }: FetchRequest,
+): Part[] {
+  return topics.flatMap((topic) => {
+    const isMarked = findTopic(catalog, request, topic)?.record != null;
+    return topic.partitions.map((partition) => {
       const key = partitionKey(topic, partition.partition);
-      const maxBytes = partition.partitionMaxBytes;
-      return { topic, partition, key, maxBytes, ratio: ratioOf(topic, key) };
-    }),
-  );
+      const detour = detours.get(key);
+      if (detour !== undefined) return detouredPart(topic, partition, key, detour);
+      const ratio = isMarked ? ratios.ratioOf(key) : 1;
+      return { topic, partition, key, maxBytes: partition.partitionMaxBytes, ratio };
+    });
+  });
+}
+
+function detouredPart(
+  topic: FetchTopic,
+  partition: Part['partition'],
+  key: string,
+  { askedOffset: fetchOffset }: Detour,
+): Part {
+  // The epoch that the client saw last is that of another offset.
+  const asked = { ...partition, fetchOffset, lastFetchedEpoch: -1 };
+  return { topic, partition: asked, key, maxBytes: DETOUR_BYTES, ratio: 1 };
 }
 
 /** Forgets on the way what the client no longer asks for. */
@@ -180,8 +238,10 @@ function starvedFirst(parts: readonly Part[], starved: Set<string>): readonly Pa
 }
 
 /** Changes the request to what the broker is asked. */
-function scale(body: FetchRequest, parts: readonly Part[], maxBytes: number): void {
+function scale(body: FetchRequest, parts: readonly Part[], { maxBytes, detours }: Fetch): void {
   const limits = scaleLimits(parts, maxBytes, body.minBytes);
+  // Segments have what is asked of them: nothing is to be waited for.
+  const waits = detours.size > 0 ? { minBytes: 0, maxWaitMs: 0 } : { minBytes: limits.minBytes };
   const topics: FetchTopic[] = [];
   let previous: FetchTopic | undefined;
   for (const [index, { topic, partition }] of parts.entries()) {
@@ -190,7 +250,7 @@ function scale(body: FetchRequest, parts: readonly Part[], maxBytes: number): vo
     const partitionMaxBytes = limits.partitionMaxBytes[index] ?? partition.partitionMaxBytes;
     topics.at(-1)?.partitions.push({ ...partition, partitionMaxBytes });
   }
-  Object.assign(body, SESSIONLESS, { maxBytes: limits.maxBytes, minBytes: limits.minBytes });
+  Object.assign(body, SESSIONLESS, waits, { maxBytes: limits.maxBytes });
   body.topics = topics;
   body.forgottenTopicsData = [];
   // Otherwise the broker may send the client to a follower, past the node that fills for it.

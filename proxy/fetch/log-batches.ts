@@ -14,14 +14,18 @@ import {
 } from '../../kafka/index.ts';
 import type { BatchRequest } from '../read/batch-source.ts';
 
-/** A batch of the broker's log. */
+/** A batch of a partition's log, the broker's or one in segments. */
 export interface LogBatch {
-  /** As the broker sent it, a view. */
+  /** As the log has it, a view. */
   readonly bytes: Buffer;
   /** Where the real batch is; null if this is it. */
   readonly wanted: BatchRequest | null;
   /** Set if it is a placeholder that is not known enough here to be filled. */
   readonly unknown: UnknownPointer | null;
+  /** Set if it is known that it cannot be had. */
+  readonly failure: Error | null;
+  /** Whether the bytes are a view of a cache, which an answer must not hold on to. */
+  readonly isShared: boolean;
   /** What the consumer gets for it, in bytes. */
   readonly realBytes: number;
   /** How many records it has; a message of the oldest formats counts as one. */
@@ -67,7 +71,8 @@ export function* readLogBatches(
   for (let at = 0; (size = batchBytesAt(records, at)) > 0; at += size) {
     const reading = readPlaceholder({ buf: records, at, keyRing, ...position });
     const bytes = records.subarray(at, at + size);
-    const batch = { bytes, wanted: null, unknown: null, realBytes: size, records: 1 };
+    const known = { wanted: null, unknown: null, failure: null, isShared: false };
+    const batch = { ...known, bytes, realBytes: size, records: 1 };
     if (batchMagic(bytes) === MAGIC_V2) batch.records = recordCount(bytes);
     if (reading.kind === 'unknown') {
       yield { ...batch, unknown: reading };

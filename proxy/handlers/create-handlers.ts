@@ -52,7 +52,7 @@ export function createHandlers(
 ): (apiKey: number) => RequestHandler | undefined {
   const { options, cluster, client, directory, topics, data, keyRing } = dependencies;
   const { catalog, admin } = topics;
-  const { writer, resolver, filler, answerFiller, ratios } = data;
+  const { writer, resolver, filler, answerFiller, belowStart, ratios } = data;
   const clock = systemClock;
   const answerBytesMax = options.memory.fetchResponseBytesMax;
   const leaders = new DisklessLeaders({ directory, catalog });
@@ -62,7 +62,15 @@ export function createHandlers(
   const share = { catalog, keyRing, filler, ratios, leaderHints, storeAvailable, answerBytesMax };
   return handlerTable({
     Produce: produceHandler({ catalog, writer, keyRing, leaderHints, storeFailurePolicy, clock }),
-    Fetch: fetchHandler({ catalog, answerFiller, ratios, leaderHints, answerBytesMax, clock }),
+    Fetch: fetchHandler({
+      catalog,
+      answerFiller,
+      belowStart,
+      ratios,
+      leaderHints,
+      answerBytesMax,
+      clock,
+    }),
     ShareFetch: shareFetchHandler({ ...share, clock }),
     ShareAcknowledge: shareAcknowledgeHandler(leaderHints),
     ListOffsets: listOffsetsHandler({

@@ -11,8 +11,10 @@ export interface Found<Value> {
 
 export type Settled<Value> =
   | Found<Value>
-  /** It is not there. */
+  /** The object that was searched does not have it. */
   | { readonly kind: 'absent' }
+  /** The object itself is not there. */
+  | { readonly kind: 'gone' }
   /** Something else is in its place. */
   | Corrupt;
 
@@ -49,7 +51,7 @@ export async function complete<Value>(look: () => Lookup<Value>): Promise<Settle
   for (let loads = 0; loads < LOADS_MAX; loads++) {
     const lookup = look();
     if (lookup.kind === 'unread') {
-      if (!(await lookup.load())) return ABSENT;
+      if (!(await lookup.load())) return { kind: 'gone' };
     } else if (lookup.kind === 'corrupt' && !isReadAgain) {
       isReadAgain = true;
       lookup.forget();

@@ -68,7 +68,8 @@ export class StoredSource implements BatchSource {
   async #find(partition: StoredPartition | null, request: BatchRequest): Promise<SourceOutcome> {
     if (partition === null) return ABSENT;
     const settled = await complete(() => this.#look(partition, request));
-    return settled.kind === 'found' ? { kind: 'found', batch: settled.value } : settled;
+    if (settled.kind === 'found') return { kind: 'found', batch: settled.value };
+    return settled.kind === 'corrupt' ? settled : ABSENT;
   }
 
   #look(partition: StoredPartition, request: BatchRequest): Lookup<Buffer> {

@@ -19,6 +19,7 @@ import {
 import { buildWalFile, newFileId } from '../../storage/index.ts';
 import type { ClientRequest, RequestHandler } from '../../proxy/connection/handler.ts';
 import { AnswerFiller } from '../../proxy/fetch/answer-filler.ts';
+import { BelowStart } from '../../proxy/fetch/below-start.ts';
 import { BatchFiller } from '../../proxy/fetch/batch-filler.ts';
 import { fetchHandler } from '../../proxy/fetch/fetch-handler.ts';
 import { ObservedRatios } from '../../proxy/fetch/observed-ratios.ts';
@@ -26,6 +27,8 @@ import { SlabPool } from '../../proxy/fetch/slab-pool.ts';
 import { ByteBudget } from '../../runtime/index.ts';
 import { produceHandler } from '../../proxy/produce/produce-handler.ts';
 import { BatchResolver } from '../../proxy/read/batch-resolver.ts';
+import { LogicalStarts } from '../../proxy/read/logical-starts.ts';
+import { StoredLog } from '../../proxy/read/stored-log.ts';
 import { openStoredReading } from '../../proxy/read/open-stored-reading.ts';
 import { WalFileCache } from '../../proxy/read/wal-file-cache.ts';
 import { WalFileSource } from '../../proxy/read/wal-file-source.ts';
@@ -147,11 +150,11 @@ async function benchFetch(batch: Buffer, hollow: boolean): Promise<void> {
     bytesMax: MEBIBYTE,
     clock: systemClock,
     log,
-  }).source;
+  });
   const wallMs = (): number => Date.now();
   const resolver = new BatchResolver({
     wal: source,
-    stored,
+    stored: stored.source,
     unmergedAgeMsMax: Number.POSITIVE_INFINITY,
     wallMs,
     log,
@@ -162,6 +165,14 @@ async function benchFetch(batch: Buffer, hollow: boolean): Promise<void> {
     catalog,
     ratios,
     answerFiller: new AnswerFiller({ catalog, ratios, filler, keyRing }),
+    belowStart: new BelowStart({
+      catalog,
+      views: stored.views,
+      starts: new LogicalStarts(),
+      storedLog: new StoredLog(stored.segments),
+      budget: new ByteBudget(MEBIBYTE),
+      log,
+    }),
     leaderHints: { rewriteFetch: () => false },
     answerBytesMax: 16 * MEBIBYTE,
     clock: systemClock,

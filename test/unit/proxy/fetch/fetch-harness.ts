@@ -22,9 +22,12 @@ import type {
   Reply,
 } from '../../../../proxy/connection/handler.ts';
 import { AnswerFiller } from '../../../../proxy/fetch/answer-filler.ts';
+import { BelowStart } from '../../../../proxy/fetch/below-start.ts';
 import { BatchFiller } from '../../../../proxy/fetch/batch-filler.ts';
 import { fetchHandler } from '../../../../proxy/fetch/fetch-handler.ts';
 import { ObservedRatios } from '../../../../proxy/fetch/observed-ratios.ts';
+import { LogicalStarts } from '../../../../proxy/read/logical-starts.ts';
+import { StoredLog } from '../../../../proxy/read/stored-log.ts';
 import { SlabPool } from '../../../../proxy/fetch/slab-pool.ts';
 import { ByteBudget } from '../../../../runtime/index.ts';
 import type { CatalogTopic } from '../../../../proxy/topics/topic-catalog.ts';
@@ -75,6 +78,9 @@ export class FetchHarness {
   readonly catalog: FakeCatalog;
   readonly connection: ConnectionContext = connectionTo({ kind: 'diskless', brokerId: 1 });
   readonly warnings: string[] = [];
+  readonly starts = new LogicalStarts();
+  /** Bounds what is read from segments at once. */
+  readonly storedBudget = new ByteBudget(64 * MEBIBYTE);
   hinted = false;
 
   constructor(
@@ -86,11 +92,15 @@ export class FetchHarness {
     this.budget = new ByteBudget(budgetBytes);
     const log = pino({}, { write: (line: string): unknown => this.warnings.push(line) });
     this.filler = new BatchFiller(this.read.resolver, new SlabPool(this.budget), log);
-    const { catalog, ratios, filler } = this;
+    const { catalog, ratios, filler, starts } = this;
+    const { views, segments } = this.read.stored;
+    const storedLog = new StoredLog(segments);
+    const below = { catalog, views, starts, storedLog, budget: this.storedBudget, log };
     this.handler = fetchHandler({
       catalog,
       ratios,
       answerFiller: new AnswerFiller({ catalog, ratios, filler, keyRing: KEY_RING }),
+      belowStart: new BelowStart(below),
       leaderHints: { rewriteFetch: () => this.hinted },
       answerBytesMax: 16 * MEBIBYTE,
       clock: this.read.clock,

@@ -1,0 +1,110 @@
+/**
+ * A partition's log below the offset up to which workers trimmed the broker's: read from segments,
+ * which hold all of it, without a look at the broker.
+ *
+ * It promises: batches in order, none left out, each whole and sound; and of aborted transactions
+ * exactly those that the rules of `AbortedSearch` name.
+ */
+import assert from 'node:assert/strict';
+import { baseOffset } from '../../kafka/index.ts';
+import { AbortedSearch } from '../../storage/index.ts';
+import { proxyError } from '../errors.ts';
+import { complete, type Lookup } from './lookup.ts';
+import type { OpenTransaction, SegmentReader } from './segment-reader.ts';
+import { segmentsFrom, type SegmentPiece, type StoredPartition } from './stored-partition.ts';
+
+export interface AbortedData {
+  readonly producerId: bigint;
+  readonly firstOffset: bigint;
+}
+
+export interface AbortedList {
+  /** By their first offset. */
+  readonly aborted: readonly AbortedData[];
+  /** Transactions with data in the range whose markers are behind the last segment. */
+  readonly undecided: readonly OpenTransaction[];
+}
+
+export class StoredLog {
+  readonly #segments: SegmentReader;
+
+  constructor(segments: SegmentReader) {
+    this.#segments = segments;
+  }
+
+  /**
+   * @param from one of the partition's offsets in segments
+   * @param to no batch that begins there or later is read
+   * @param bytesMax the first batch is read whatever its size
+   * @returns batches from the one that has the offset on, views of shared memory
+   * @throws `PROXY_FILL_UNAVAILABLE` (retriable), `PROXY_OBJECT_MISSING`, `PROXY_OBJECT_CORRUPT`
+   */
+  async read(
+    partition: StoredPartition,
+    from: bigint,
+    to: bigint,
+    bytesMax: number,
+  ): Promise<readonly Buffer[]> {
+    const batches: Buffer[] = [];
+    let bytes = 0;
+    for (const piece of segmentsFrom(partition, from)) {
+      if (piece.segment.startOffset >= to) break;
+      const start = piece.segment.startOffset > from ? piece.segment.startOffset : from;
+      let placed = await this.#find(piece, () => this.#segments.batchAt(piece, start));
+      while (placed !== undefined) {
+        const { batch, position } = placed;
+        const isFull = batches.length > 0 && bytes + batch.length > bytesMax;
+        if (isFull || baseOffset(batch) >= to) return batches;
+        batches.push(batch);
+        bytes += batch.length;
+        const next = position + batch.length;
+        placed = await this.#find(piece, () => this.#segments.batchFrom(piece, next));
+      }
+    }
+    return batches;
+  }
+
+  /**
+   * @param from what the consumer asked for
+   * @param to the offset after the last that it is given
+   * @throws as `read`
+   */
+  async aborted(partition: StoredPartition, from: bigint, to: bigint): Promise<AbortedList> {
+    const search = new AbortedSearch(from, to);
+    let undecided: readonly OpenTransaction[] = [];
+    for (const piece of segmentsFrom(partition, from)) {
+      const indexes = await this.#get(piece, () => this.#segments.indexesOf(piece));
+      if (search.add(indexes.aborted())) {
+        undecided = [];
+        break;
+      }
+      const end = await this.#get(piece, () => this.#segments.endOf(piece));
+      undecided = end.openTransactions.filter(({ firstOffset }) => firstOffset < to);
+      // Whatever has data in the range is decided by now, or open at the end of the segment.
+      if (piece.segment.endOffset >= to && undecided.length === 0) break;
+    }
+    return { aborted: search.result(), undecided };
+  }
+
+  async #get<Value>(piece: SegmentPiece, look: () => Lookup<Value>): Promise<Value> {
+    const value = await this.#find(piece, look);
+    assert(value !== undefined, 'a segment has indexes');
+    return value;
+  }
+
+  /** @returns undefined if the segment has none */
+  async #find<Value>({ key }: SegmentPiece, look: () => Lookup<Value>): Promise<Value | undefined> {
+    const lookup = look();
+    if (lookup.kind === 'found') return lookup.value;
+    const settled = await complete(look);
+    if (settled.kind === 'found') return settled.value;
+    if (settled.kind === 'absent') return undefined;
+    const details = { key };
+    if (settled.kind === 'gone') {
+      const message = 'A segment is gone from the object store.';
+      throw proxyError('PROXY_OBJECT_MISSING', message, { details });
+    }
+    const message = 'A segment cannot be read back.';
+    throw proxyError('PROXY_OBJECT_CORRUPT', message, { details, cause: settled.cause });
+  }
+}
