@@ -26,6 +26,8 @@ export const WORKER_ERROR_CODES = [
   'WORKER_REPAIR_OVERTAKEN',
   /** No Redis is configured. */
   'WORKER_REDIS_MISSING',
+  /** A backfill of a topic that is not diskless. */
+  'WORKER_TOPIC_NOT_DISKLESS',
 ] as const;
 
 export type WorkerErrorCode = (typeof WORKER_ERROR_CODES)[number];
