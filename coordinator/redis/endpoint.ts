@@ -1,9 +1,9 @@
 /**
- * Where Redis is, and clients for it that try once, queue nothing and never reconnect by
- * themselves.
+ * Where Redis is, and clients for it: the coordinator's own try once, queue nothing and never
+ * reconnect by themselves; those of job queues last.
  */
 import type { ConnectionOptions } from 'node:tls';
-import { Cluster, Redis } from 'ioredis';
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
 
 export interface RedisAddress {
   readonly host: string;
@@ -56,28 +56,51 @@ export function endpointName(endpoint: RedisEndpoint): string {
  * @returns a client that is not connected yet; its owner closes it after the first failure
  */
 export function createClient(endpoint: RedisEndpoint, connectTimeoutMs: number): Redis | Cluster {
+  const options = {
+    connectTimeout: connectTimeoutMs,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+  } as const;
+  return create(endpoint, options, null);
+}
+
+/**
+ * @param retryMs how long to wait before the given attempt, from 1, to connect again
+ * @returns a client that is not connected yet, connects again by itself for as long as it is open,
+ *   and lets commands wait meanwhile, as BullMQ's workers demand
+ */
+export function createLastingClient(
+  endpoint: RedisEndpoint,
+  retryMs: (attempt: number) => number,
+): Redis | Cluster {
+  return create(endpoint, { enableOfflineQueue: true, maxRetriesPerRequest: null }, retryMs);
+}
+
+function create(
+  endpoint: RedisEndpoint,
+  behaviour: Pick<RedisOptions, 'enableOfflineQueue' | 'maxRetriesPerRequest'>,
+  retryMs: ((attempt: number) => number) | null,
+): Redis | Cluster {
   const { username, password, tls } = endpoint;
   const options = {
     // RESP2 gives the same replies on every version of Redis.
     protocol: 2,
-    connectTimeout: connectTimeoutMs,
     lazyConnect: true,
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
+    ...behaviour,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
     ...(tls === undefined ? {} : { tls }),
   } as const;
   if (endpoint.kind === 'single') {
-    return new Redis(endpoint.url, { ...options, retryStrategy: null });
+    return new Redis(endpoint.url, { ...options, retryStrategy: retryMs });
   }
   if (endpoint.kind === 'cluster') {
     const nodes = endpoint.nodes.map(({ host, port }) => ({ host, port }));
     return new Cluster(nodes, {
       lazyConnect: true,
-      enableOfflineQueue: false,
-      clusterRetryStrategy: null,
+      enableOfflineQueue: behaviour.enableOfflineQueue ?? true,
+      clusterRetryStrategy: retryMs,
       redisOptions: options,
     });
   }
@@ -86,8 +109,8 @@ export function createClient(endpoint: RedisEndpoint, connectTimeoutMs: number):
     ...options,
     sentinels: sentinels.map(({ host, port }) => ({ host, port })),
     name: masterName,
-    retryStrategy: null,
-    sentinelRetryStrategy: () => null,
+    retryStrategy: retryMs,
+    sentinelRetryStrategy: retryMs ?? (() => null),
     ...(db === undefined ? {} : { db }),
     ...(sentinelUsername === undefined ? {} : { sentinelUsername }),
     ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
