@@ -119,7 +119,7 @@ function merge(state: GroupState, entry: JournalEntry, change: ChangeOf<'merge'>
   const changed: Changed = new Map();
   const appended = moveAll(state, extents, (extent) => append(extent, number), changed);
   if (appended.kind === 'refused' && appended.reason !== 'empty') return appended;
-  return moveAll(state, change.samples, ({ count }) => sample(count), changed);
+  return moveAll(state, change.samples, sample, changed);
 }
 
 function append(merged: MergedExtent, file: number): Move {
@@ -136,8 +136,10 @@ function append(merged: MergedExtent, file: number): Move {
   };
 }
 
-function sample(count: number): Move {
-  return (partition) => {
+function sample(taken: ChangeOf<'merge'>['samples'][number]): Move {
+  const { count, cursor } = taken;
+  return (known) => {
+    const partition = known ?? (cursor === undefined ? undefined : newPartition(taken, cursor));
     if (partition === undefined) return 'unknown-partition';
     if (partition.asOf !== null && count < partition.asOf) return 'as-of-back';
     return { ...partition, asOf: count };

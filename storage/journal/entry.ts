@@ -38,7 +38,14 @@ export const segmentSchema = z
 export type Segment = z.output<typeof segmentSchema>;
 
 /** `count` was "settled at n" before the log end was sampled that the cursor now has reached. */
-const sampleSchema = z.object({ ...partitionShape, count: z.int().min(0) }).readonly();
+const sampleSchema = z
+  .object({
+    ...partitionShape,
+    count: z.int().min(0),
+    /** Where a partition begins that nothing was merged of yet. */
+    cursor: offset.optional(),
+  })
+  .readonly();
 
 const mergeSchema = z
   .object({ kind: z.literal('merge'), samples: z.array(sampleSchema).readonly() })

@@ -15,8 +15,11 @@ import { MergedTails } from './merged-tail.ts';
 import { Samples } from './samples.ts';
 import { watchedPartitions } from './watched-partitions.ts';
 
-/** Of the cache of WAL files, in files of a merge: what groups may be apart in their reading. */
-const CACHE_FILES = 2;
+/**
+ * Of the cache of WAL files, in merged files: a merged file of one of four groups spans about four
+ * times its bytes of WAL files.
+ */
+const CACHE_FILES = 4;
 /** Partitions that stand still, of which the log has been told. */
 const ALARMED_MAX = 10_000;
 

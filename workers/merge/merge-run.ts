@@ -106,7 +106,7 @@ export class MergeRun {
     const state = context.group.state.partitions.get(key);
     if (state === undefined) {
       const cursor = min(max(startOffset ?? logStart, logStart), end);
-      if (cursor === end) return undefined;
+      if (cursor === end && !isRequested) return undefined;
       const start = { leader, cursor, leaderEpoch: -1, tail: undefined, logStart, until: end };
       return new PartitionReader(start, context.log, context.keyRing);
     }
@@ -203,9 +203,11 @@ export class MergeRun {
     );
     const samples = readers.flatMap((reader) => {
       const key = partitionKey(reader.leader);
+      if (!requested.has(key) || reader.state.kind !== 'reached') return [];
+      const sample = this.#sampleOf(reader, reader.readTo);
+      if (sample === undefined) return [];
       const isKnown = context.group.state.partitions.has(key);
-      if (!isKnown || !requested.has(key) || reader.state.kind !== 'reached') return [];
-      return this.#sampleOf(reader, reader.readTo) ?? [];
+      return isKnown ? sample : { ...sample, cursor: reader.mergedTo };
     });
     if (samples.length === 0) return true;
     const onlyIf = this.#onlyIfUncut(readers);

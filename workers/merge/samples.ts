@@ -12,6 +12,8 @@ export interface Sample {
   readonly topic: string;
   readonly partition: number;
   readonly count: number;
+  /** Where the partition begins, if nothing was merged of it yet. */
+  readonly cursor?: bigint;
 }
 
 interface Pending extends LogEnd {

@@ -113,6 +113,9 @@ test('samples rise, need no data, and are forgotten by a cut', () => {
   expect(partition(state).asOf).toBe(8);
   expect(refusal(state, sampled(7))).toBe('as-of-back');
   expect(refusal(EMPTY_STATE, sampled(1))).toBe('unknown-partition');
+  const begun = { kind: 'merge', samples: [{ ...partitionOf(0), count: 1, cursor: 5n }] } as const;
+  const empty = { cursor: 5n, asOf: 1, consolidatedTo: 5n, extents: [] };
+  expect(partition(apply(EMPTY_STATE, begun))).toMatchObject(empty);
   expect(partition(apply(state, cut(30))).asOf).toBeNull();
 });
 
