@@ -24,6 +24,7 @@ import { FakeClock } from './fake-clock.ts';
 import { FakeClusterLog } from './fake-cluster-log.ts';
 import { FakeWorkerCoordinator } from './fake-worker-coordinator.ts';
 import { mergedFileOf } from './merged-batches.ts';
+import type { MergedRange } from './merged-batches.ts';
 
 const HEAD = { clusterId: 'cluster', group: 0 };
 const MEMORY_BYTES = 1024 * 1024 * 1024;
@@ -111,19 +112,26 @@ export class JobBench {
 
   /** Commits a merged file with the batches, as a merge leaves them. */
   async merge(id: NamedPartition, batches: readonly Buffer[]): Promise<void> {
-    const file = mergedFileOf(HEAD, [{ ...id, batches }]);
+    await this.mergeAll([{ ...id, batches }]);
+  }
+
+  /** As `merge`, of several partitions. */
+  async mergeAll(ranges: readonly MergedRange[]): Promise<void> {
+    const file = mergedFileOf(HEAD, ranges);
     const outcome = await this.journal.commit({ kind: 'merge', samples: [] }, file);
     if (outcome.kind !== 'committed') throw new Error(JSON.stringify(outcome));
   }
 
-  /** Commits the batches as merged and then as a segment. */
+  /** Commits the batches as merged, and then all that is merged as a segment. */
   async consolidate(id: NamedPartition, batches: readonly Buffer[]): Promise<Segment> {
-    await this.merge(id, batches);
+    if (batches.length > 0) await this.merge(id, batches);
     const key = partitionKey(id);
-    const { consolidatedTo } = this.partition(id);
+    const { consolidatedTo, cursor } = this.partition(id);
     const state = this.#segmentStates.get(key) ?? initialSegmentState(consolidatedTo);
     const build = new SegmentBuild(state, SEGMENT_BYTES_MAX);
-    for (const batch of batches) build.append(batch);
+    const stored = new StoredBatches({ store: this.store, group: HEAD.group });
+    const merged = stored.batches(this.partition(id), consolidatedTo, cursor);
+    for await (const { bytes } of merged) build.append(bytes);
     const nowMs = this.clock.wallMs();
     const { store, random } = this;
     const upload = { store, id, brokerId: 1, nowMs, createdMs: nowMs, random };

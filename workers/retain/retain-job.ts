@@ -1,0 +1,32 @@
+/**
+ * The retain job of a partition group: applies `retention.ms`, `retention.bytes` and users'
+ * DeleteRecords to what is stored, and sees to it that what was given up really goes.
+ */
+import type { GroupJob } from '../group-job.ts';
+import { deleteUpstream } from './delete-upstream.ts';
+import { moveStarts } from './move-starts.ts';
+import { rewriteWasted } from './rewrite-wasted.ts';
+
+export interface RetainJobOptions {
+  readonly intervalMs: number;
+  /** A merged file of which less is needed is written anew without the rest. */
+  readonly livePercentMin: number;
+}
+
+/** @returns the job, one for all groups of a process */
+export function createRetainJob({ intervalMs, livePercentMin }: RetainJobOptions): GroupJob {
+  /** Bounded by the partitions that there are; forgotten with the process, and asked for anew. */
+  const doneAt = new Map<number, Map<string, bigint>>();
+  return {
+    name: 'retain',
+    intervalMs,
+    run: async (context) => {
+      await moveStarts(context);
+      const { number } = context.group;
+      const ofGroup = doneAt.get(number) ?? new Map<string, bigint>();
+      doneAt.set(number, ofGroup);
+      await deleteUpstream(context, ofGroup);
+      await rewriteWasted(context, livePercentMin);
+    },
+  };
+}
