@@ -92,7 +92,7 @@ export async function startOutrigger(options: OutriggerOptions): Promise<Outrigg
 }
 
 /** @returns the variables that override the configuration keys */
-function environmentOf(
+export function environmentOf(
   configs: Readonly<Record<string, string | number | boolean>>,
 ): Record<string, string> {
   const entries = Object.entries(configs).map(([key, value]) => [
