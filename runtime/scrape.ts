@@ -7,6 +7,9 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 /** Reads a metric at the moment of a scrape: one sample for each set of labels. */
 export type Samples = () => readonly (readonly [labels: Record<string, string>, value: number])[];
 
+/** One name, or several. */
+type Labels = string | string[];
+
 /** Declares metrics. Their names begin with `outrigger_`. */
 export class Scrape {
   readonly registry: Registry;
@@ -28,8 +31,8 @@ export class Scrape {
     this.#gauge(name, help, [], () => [[{}, value()]]);
   }
 
-  gauges(name: string, help: string, label: string, samples: Samples): void {
-    this.#gauge(name, help, [label], samples);
+  gauges(name: string, help: string, labels: Labels, samples: Samples): void {
+    this.#gauge(name, help, [labels].flat(), samples);
   }
 
   /** A count since the start. */
@@ -37,8 +40,8 @@ export class Scrape {
     this.#total(name, help, [], () => [[{}, value()]]);
   }
 
-  totals(name: string, help: string, label: string, samples: Samples): void {
-    this.#total(name, help, [label], samples);
+  totals(name: string, help: string, labels: Labels, samples: Samples): void {
+    this.#total(name, help, [labels].flat(), samples);
   }
 
   #gauge(name: string, help: string, labelNames: string[], samples: Samples): void {

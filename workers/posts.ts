@@ -1,0 +1,105 @@
+/**
+ * What a worker does in its posts: of a partition group the merge lane, which never waits for long
+ * jobs, and the upkeep lane for all others; of the cluster one lane.
+ */
+import type { QueueConnection } from '../coordinator/index.ts';
+import type { ClusterJob } from './cluster-job.ts';
+import { GroupStates } from './group/group-states.ts';
+import { HeldGroup } from './group/held-group.ts';
+import type { FilledPost, Post } from './group/hosting.ts';
+import type { GroupJob } from './group-job.ts';
+import { JobRunner, type SharedContext } from './job-runner.ts';
+import { MeteredStore } from './metering/metered-store.ts';
+import { Lane, type LaneJob } from './queue/lane.ts';
+
+/** Jobs that must not wait for others. */
+const MERGE_LANE: ReadonlySet<string> = new Set(['merge']);
+const CLUSTER = 'cluster';
+
+export interface PostsOptions {
+  readonly shared: SharedContext;
+  readonly groupCount: number;
+  readonly groupJobs: readonly GroupJob[];
+  readonly clusterJobs: readonly ClusterJob[];
+  readonly connection: QueueConnection;
+  /** BullMQ's, with a hash tag. */
+  readonly queuePrefix: string;
+  readonly drainTimeoutMs: number;
+  /** Told of a group that is held, until it is given up. */
+  readonly onGroup: (group: HeldGroup, isHeld: boolean) => void;
+}
+
+/** @returns a post for each partition group, by number */
+export function groupPosts(options: PostsOptions): readonly Post[] {
+  return Array.from({ length: options.groupCount }, (_, group) => ({
+    name: `group-${group}`,
+    open: async (signal) => openGroup(group, options, signal),
+  }));
+}
+
+/** @returns the post for the jobs of the whole cluster */
+export function clusterPost(options: PostsOptions): Post {
+  return { name: CLUSTER, open: async (signal) => openClusterJobs(options, signal) };
+}
+
+async function openGroup(
+  group: number,
+  options: PostsOptions,
+  signal: AbortSignal,
+): Promise<FilledPost> {
+  const { shared, groupCount, groupJobs, drainTimeoutMs, onGroup } = options;
+  const logger = shared.logger.child({ group });
+  const held = await HeldGroup.open({
+    ...shared,
+    now: () => shared.clock.wallMs(),
+    group,
+    groupCount,
+    logger,
+  });
+  const runner = new JobRunner(shared);
+  const jobs = groupJobs.map((job) => runner.ofGroup(job, held, signal));
+  const lanes = [
+    lane(
+      `group-${group}-merge`,
+      jobs.filter(({ name }) => MERGE_LANE.has(name)),
+      options,
+    ),
+    lane(
+      `group-${group}-upkeep`,
+      jobs.filter(({ name }) => !MERGE_LANE.has(name)),
+      options,
+    ),
+  ];
+  onGroup(held, true);
+  return {
+    tend: async () => {
+      for (const lane of lanes) lane.schedule();
+      await held.sync();
+    },
+    close: async () => {
+      onGroup(held, false);
+      await Promise.all(lanes.map(async (lane) => lane.close(drainTimeoutMs)));
+    },
+  };
+}
+
+async function openClusterJobs(options: PostsOptions, signal: AbortSignal): Promise<FilledPost> {
+  const { shared, groupCount, clusterJobs, drainTimeoutMs } = options;
+  const { clusterId, random, clock, logger, storage, figures } = shared;
+  const store = new MeteredStore({ ...storage, figures: () => figures.of(CLUSTER), signal });
+  const now = (): number => clock.wallMs();
+  const groups = new GroupStates({ store, clusterId, random, now, logger, groupCount });
+  const runner = new JobRunner(shared);
+  const jobs = clusterJobs.map((job) => runner.ofCluster(job, groups, signal));
+  const only = lane(CLUSTER, jobs, options);
+  return {
+    tend: async () => only.schedule(),
+    close: async () => only.close(drainTimeoutMs),
+  };
+}
+
+function lane(name: string, jobs: readonly LaneJob[], options: PostsOptions): Lane {
+  const { connection, queuePrefix: prefix, shared } = options;
+  const { clock, logger } = shared;
+  return new Lane({ name, jobs, connection, prefix, clock, logger });
+}
