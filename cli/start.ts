@@ -1,30 +1,38 @@
-/** `outrigger start`: runs a proxy until a signal ends it. */
+/** `outrigger start`: runs a proxy, and a worker beside it if that is wanted, until a signal. */
 import { startProxy } from '../proxy/index.ts';
+import { startWorker, type Worker } from '../workers/index.ts';
 import { readConfig } from './config/environment.ts';
 import { proxyOptionsOf } from './config/proxy-options-of.ts';
-import { createLogger } from './logger.ts';
+import { workerOptionsOf } from './config/worker-options-of.ts';
+import { failpointOf } from './failpoint.ts';
+import { firstSignal } from './first-signal.ts';
+import { openLog } from './logger.ts';
 
 /**
  * Returns once the proxy is drained and stopped.
  * @param configFile a `.properties` file, or undefined for environment variables alone
  */
 export async function start(configFile: string | undefined): Promise<void> {
-  const { values, ignoredVariables } = readConfig(configFile);
-  const log = createLogger(values);
-  if (ignoredVariables.length > 0) {
-    log.warn({ variables: ignoredVariables }, 'environment variables that name no key are ignored');
-  }
+  const loaded = readConfig(configFile);
+  const { values, failpoint } = loaded;
+  const log = openLog(loaded);
   const stopRequested = firstSignal();
-  const proxy = await startProxy(proxyOptionsOf(values), log);
-  const reason = await Promise.race([stopRequested, proxy.failed]);
-  log.info({ reason }, 'stopping');
-  await proxy.stop();
+  const options = proxyOptionsOf(values);
+  const workerOptions = values['worker.embedded'] ? workerOptionsOf(values) : undefined;
+  const proxy = await startProxy(options, log);
+  let worker: Worker | undefined;
+  try {
+    const workerLog = log.child({ part: 'worker' });
+    const dependencies = { failpoint: failpointOf(failpoint) };
+    if (workerOptions !== undefined) {
+      worker = await startWorker(workerOptions, workerLog, dependencies);
+    }
+    const reason = await Promise.race([stopRequested, proxy.failed]);
+    log.info({ reason }, 'stopping');
+  } finally {
+    // The worker takes its time, in which clients go on.
+    await worker?.stop();
+    await proxy.stop();
+  }
   log.info('stopped');
-}
-
-/** The first signal drains; a second one ends the process as it always did. */
-function firstSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);
-  });
 }
