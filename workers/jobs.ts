@@ -1,8 +1,10 @@
 /** The jobs there are. Each is made from its own part of the options; nothing else knows them all. */
 import type { ClusterJob } from './cluster-job.ts';
+import { createCompactJob } from './compact/compact-job.ts';
 import type { GroupJob } from './group-job.ts';
 import { createMergeJob } from './merge/merge-job.ts';
 import type { MergeReport } from './merge/merge-run.ts';
+import { createRetainJob } from './retain/retain-job.ts';
 import type { JobOptions } from './worker-options.ts';
 
 /** Who is told of what jobs find. */
@@ -11,8 +13,12 @@ export interface JobWatch {
 }
 
 /** @returns the jobs of every partition group */
-export function createGroupJobs({ merge }: JobOptions, watch: JobWatch): readonly GroupJob[] {
-  return [createMergeJob({ ...merge, onReport: watch.onMerge })];
+export function createGroupJobs(options: JobOptions, watch: JobWatch): readonly GroupJob[] {
+  return [
+    createMergeJob({ ...options.merge, onReport: watch.onMerge }),
+    createRetainJob(options.retain),
+    createCompactJob(options.compact),
+  ];
 }
 
 /** @returns the jobs of the whole cluster */

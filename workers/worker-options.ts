@@ -32,8 +32,8 @@ export interface JobOptions {
     readonly backfillBytesPerSecond: number | null;
   };
   readonly trim: { readonly intervalMs: number; readonly keepMs: number };
-  readonly retain: { readonly intervalMs: number };
-  readonly compact: { readonly intervalMs: number };
+  readonly retain: { readonly intervalMs: number; readonly livePercentMin: number };
+  readonly compact: { readonly intervalMs: number; readonly mapBytes: number };
   readonly sweep: {
     readonly intervalMs: number;
     readonly marginMs: number;

@@ -79,11 +79,23 @@ export const WORKER_KEYS = {
     min: 100,
     max: DAY_MS,
   }),
+  'retain.live.percent.min': integer({
+    doc: 'Of a merged file of which less than this is needed the rest is copied, so that the file can be deleted.',
+    default: '30',
+    min: 0,
+    max: 100,
+  }),
   'compact.interval.ms': integer({
     doc: 'How often it is looked for segments of compacted topics that are worth compacting.',
     default: '60000',
     min: 100,
     max: DAY_MS,
+  }),
+  'compact.map.bytes': integer({
+    doc: "What the map of a compacted partition's keys may take: 27 bytes a key. With more keys a partition takes several passes.",
+    default: bytes(32 * MEBIBYTE),
+    min: MEBIBYTE,
+    max: 4096 * MEBIBYTE,
   }),
   'sweep.interval.ms': integer({
     doc: 'How often objects that nothing needs any more are deleted.',
