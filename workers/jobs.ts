@@ -1,10 +1,12 @@
 /** The jobs there are. Each is made from its own part of the options; nothing else knows them all. */
 import type { ClusterJob } from './cluster-job.ts';
 import { createCompactJob } from './compact/compact-job.ts';
+import { createConsolidateJob } from './consolidate/consolidate-job.ts';
 import type { GroupJob } from './group-job.ts';
 import { createMergeJob } from './merge/merge-job.ts';
 import type { MergeReport } from './merge/merge-run.ts';
 import { createRetainJob } from './retain/retain-job.ts';
+import { createTrimJob } from './trim/trim-job.ts';
 import type { JobOptions } from './worker-options.ts';
 
 /** Who is told of what jobs find. */
@@ -16,6 +18,8 @@ export interface JobWatch {
 export function createGroupJobs(options: JobOptions, watch: JobWatch): readonly GroupJob[] {
   return [
     createMergeJob({ ...options.merge, onReport: watch.onMerge }),
+    createConsolidateJob(options.consolidate),
+    createTrimJob(options.trim),
     createRetainJob(options.retain),
     createCompactJob(options.compact),
   ];

@@ -28,6 +28,8 @@ export interface JobOptions {
   readonly merge: { readonly intervalMs: number; readonly fileBytes: number };
   readonly consolidate: {
     readonly intervalMs: number;
+    /** Above any topic's `segment.bytes` that is larger. */
+    readonly segmentBytesMax: number;
     /** What is read from the brokers to backfill a topic; null: no limit. */
     readonly backfillBytesPerSecond: number | null;
   };

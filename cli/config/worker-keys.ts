@@ -61,6 +61,12 @@ export const WORKER_KEYS = {
     min: 100,
     max: DAY_MS,
   }),
+  'consolidate.segment.bytes.max': integer({
+    doc: "Bytes of a segment at most, where the topic's segment.bytes is larger. A segment is held in memory while it is made; a larger one costs fewer requests.",
+    default: bytes(128 * MEBIBYTE),
+    min: MEBIBYTE,
+    max: 1024 * MEBIBYTE,
+  }),
   'trim.interval.ms': integer({
     doc: 'How often brokers are asked to delete what segments hold.',
     default: '60000',

@@ -34,11 +34,18 @@ function jobOptionsOf(config: OutriggerConfig): WorkerOptions['jobs'] {
     merge: { intervalMs: config['merge.interval.ms'], fileBytes: config['merge.file.bytes'] },
     consolidate: {
       intervalMs: config['consolidate.interval.ms'],
+      segmentBytesMax: config['consolidate.segment.bytes.max'],
       backfillBytesPerSecond: config['backfill.bytes.per.second'] || null,
     },
     trim: { intervalMs: config['trim.interval.ms'], keepMs: config['trim.keep.ms'] },
-    retain: { intervalMs: config['retain.interval.ms'] },
-    compact: { intervalMs: config['compact.interval.ms'] },
+    retain: {
+      intervalMs: config['retain.interval.ms'],
+      livePercentMin: config['retain.live.percent.min'],
+    },
+    compact: {
+      intervalMs: config['compact.interval.ms'],
+      mapBytes: config['compact.map.bytes'],
+    },
     sweep: {
       intervalMs: config['sweep.interval.ms'],
       marginMs: config['sweep.margin.ms'],
