@@ -1,4 +1,6 @@
-/** The jobs there are. Each is made from its own part of the options; nothing else knows them all. */
+/**
+ * The jobs there are. Each is made from its own part of the options; nothing else knows them all.
+ */
 import type { ClusterJob } from './cluster-job.ts';
 import { createCompactJob } from './compact/compact-job.ts';
 import { createConsolidateJob } from './consolidate/consolidate-job.ts';
