@@ -1,0 +1,65 @@
+/**
+ * `npm run simulate`: an hour of operation at a hundred times its speed, and what it leaves behind.
+ *
+ *     npm run simulate -- [--minutes N] [--partitions N] [--write]
+ *
+ * `--write` makes `docs/simulation.svg` and `docs/simulation.md` of it.
+ */
+import { writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { say } from '../../../docker/local/progress.ts';
+import { simulationPage, simulationPlot } from './page.ts';
+import { openMemoryState } from './shared-state.ts';
+import { simulate, type SimulationOptions } from './simulate.ts';
+
+const MINUTE_MS = 60_000;
+const MEBIBYTE = 1024 * 1024;
+
+const SVG = fileURLToPath(new URL('../../../docs/simulation.svg', import.meta.url));
+const PAGE = fileURLToPath(new URL('../../../docs/simulation.md', import.meta.url));
+
+const { values: args } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '60' },
+    partitions: { type: 'string', default: '10' },
+    write: { type: 'boolean', default: false },
+  },
+});
+
+const options: SimulationOptions = {
+  minutes: Number(args.minutes),
+  memberCount: 3,
+  filesPerSecond: 4,
+  partitionsPerMember: Number(args.partitions),
+  groupCount: 4,
+  walFileBytes: MEBIBYTE,
+  scale: 64,
+  jobs: {
+    merge: { intervalMs: 30_000, fileBytes: 64 * MEBIBYTE },
+    consolidate: {
+      intervalMs: MINUTE_MS,
+      segmentBytesMax: 1024 * MEBIBYTE,
+      backfillBytesPerSecond: null,
+    },
+    trim: { intervalMs: MINUTE_MS, keepMs: 10 * MINUTE_MS },
+    retain: { intervalMs: MINUTE_MS, livePercentMin: 30 },
+    compact: { intervalMs: 5 * MINUTE_MS, mapBytes: 32 * MEBIBYTE },
+    sweep: { intervalMs: MINUTE_MS, marginMs: 10 * MINUTE_MS, unsettledMs: 60 * MINUTE_MS },
+  },
+  topic: { segmentBytes: 256 * MEBIBYTE, retentionMs: 30 * MINUTE_MS },
+  openState: openMemoryState,
+  onMinute: ({ minute, walFiles, extents }) =>
+    say(`minute ${minute}: ${walFiles} WAL files, ${extents} extents`),
+};
+
+const startedMs = performance.now();
+const result = await simulate(options);
+const seconds = (performance.now() - startedMs) / 1_000;
+const command = `npm run simulate -- ${process.argv.slice(2).join(' ')}`.trim();
+const page = simulationPage({ command, options, result, seconds });
+console.log(page);
+if (args.write) {
+  await writeFile(PAGE, page);
+  await writeFile(SVG, simulationPlot(result.samples));
+}

@@ -1,0 +1,133 @@
+/** The figures of a simulation as a page of documentation. */
+import { putEquivalents, type JobFigures } from '../../../workers/metering/job-figures.ts';
+import { plot } from './plot.ts';
+import type { Sample, SimulationOptions, SimulationResult } from './simulate.ts';
+
+const GIBIBYTE = 1024 ** 3;
+const MEBIBYTE = 1024 ** 2;
+const MINUTE_MS = 60_000;
+const ROWS = 12;
+
+/** @returns objects, extents and bytes in Redis over time */
+export function simulationPlot(samples: readonly Sample[]): string {
+  const of = (value: (sample: Sample) => number): number[] => samples.map(value);
+  const charts = [
+    {
+      title: 'Objects in the bucket',
+      series: [
+        { name: 'WAL files', values: of(({ walFiles }) => walFiles) },
+        { name: 'merged files', values: of(({ mergedFiles }) => mergedFiles) },
+        { name: 'segments', values: of(({ segments }) => segments) },
+        { name: 'journal records', values: of(({ records }) => records) },
+      ],
+    },
+    {
+      title: 'Extents, all partitions together',
+      series: [{ name: 'extents', values: of(({ extents }) => extents) }],
+    },
+    {
+      title: 'Placeholders in the brokers’ logs',
+      series: [{ name: 'batches', values: of(({ placeholders }) => placeholders) }],
+    },
+    {
+      title: 'Data in Redis, KiB',
+      series: [{ name: 'all keys', values: of(({ redisBytes }) => redisBytes / 1024) }],
+    },
+  ];
+  return plot(
+    charts,
+    of(({ minute }) => minute),
+    'min',
+  );
+}
+
+export interface PageInput {
+  readonly command: string;
+  readonly options: SimulationOptions;
+  readonly result: SimulationResult;
+  readonly seconds: number;
+}
+
+export function simulationPage({ command, options, result, seconds }: PageInput): string {
+  const { minutes, memberCount, filesPerSecond, walFileBytes, jobs, topic } = options;
+  const minutesOf = (ms: number): string => `${ms / MINUTE_MS} min`;
+  const speed = ((minutes * 60) / seconds).toFixed(0);
+  return `# An hour in simulation
+
+Made by \`${command}\`: ${minutes} minutes of operation in ${seconds.toFixed(0)} s, ${speed} times as fast.
+
+${memberCount} members write ${filesPerSecond} WAL files of ${walFileBytes / MEBIBYTE} MiB a second each, to ${options.partitionsPerMember * memberCount} partitions in ${options.groupCount} groups. Jobs,
+journals, formats and Redis are the real ones; brokers' logs and the bucket are in memory, the clock moves when everything that is due is
+done, and one byte stands for ${options.scale}, in thresholds too. So that an hour shows where it levels off, times that are hours or days by default are
+minutes: \`retention.ms\` ${minutesOf(topic.retentionMs)}, \`trim.keep.ms\` ${minutesOf(jobs.trim.keepMs)}, \`sweep.margin.ms\` ${minutesOf(jobs.sweep.marginMs)}. \`segment.bytes\` is ${topic.segmentBytes / MEBIBYTE} MiB.
+
+![objects, extents, placeholders and bytes in Redis over an hour](simulation.svg)
+
+${sampleTable(result.samples)}
+
+## What it costs
+
+In requests to the object store, by job, for each GiB produced. PUT and LIST count as one, GET and HEAD as 0.08, DELETE as
+nothing, as stores charge for them. The members' own PUTs of WAL files come on top: ${perGib(result.walFiles, result)} for each GiB.
+
+${costTable(result)}
+`;
+}
+
+function sampleTable(samples: readonly Sample[]): string {
+  const every = Math.max(1, Math.floor(samples.length / ROWS));
+  const shown = samples.filter(({ minute }) => minute % every === 0);
+  return table(
+    [
+      'minute',
+      'WAL files',
+      'merged files',
+      'segments',
+      'records',
+      'extents',
+      'placeholders',
+      'Redis KiB',
+    ],
+    shown.map((sample) => [
+      sample.minute,
+      sample.walFiles,
+      sample.mergedFiles,
+      sample.segments,
+      sample.records,
+      sample.extents,
+      sample.placeholders,
+      Math.round(sample.redisBytes / 1024),
+    ]),
+  );
+}
+
+function costTable(result: SimulationResult): string {
+  const rows = [...result.figures].map(([job, figures]) => [job, ...costCells(figures, result)]);
+  const all = [...result.figures.values()];
+  const total = all.reduce((sum, figures) => sum + putEquivalents(figures), 0);
+  return table(
+    ['job', 'PUT', 'GET', 'HEAD', 'LIST', 'PUT-equivalents', 'bytes written', 'bytes read'],
+    [...rows, ['**all**', '', '', '', '', `**${perGib(total, result)}**`, '', '']],
+  );
+}
+
+function costCells(figures: JobFigures, result: SimulationResult): string[] {
+  const { put, get, head, list } = figures.requests;
+  const { scale } = result;
+  const share = (bytes: number): string =>
+    `${(((bytes * scale) / result.producedBytes) * 100).toFixed(0)} %`;
+  return [
+    ...[put, get, head, list, putEquivalents(figures)].map((count) => perGib(count, result)),
+    share(figures.storeBytesWritten),
+    share(figures.storeBytesRead),
+  ];
+}
+
+function perGib(count: number, { producedBytes }: SimulationResult): string {
+  return (count / (producedBytes / GIBIBYTE)).toFixed(1);
+}
+
+function table(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const line = (cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`;
+  return [line(header), line(header.map(() => '--:')), ...rows.map(line)].join('\n');
+}
