@@ -3,7 +3,11 @@
 import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
 import { OutriggerError } from '../kafka/index.ts';
+import { type BackfillArguments, backfill } from './backfill.ts';
+import { rebuild, type RebuildArguments } from './rebuild.ts';
+import { repair, type RepairArguments } from './repair.ts';
 import { start } from './start.ts';
+import { verify, type VerifyArguments } from './verify.ts';
 import { worker } from './worker.ts';
 
 // V8 would collect the whole heap for each 64 MiB of buffers that come and go, which here is many
@@ -33,6 +37,43 @@ program
   .description('run a worker on what proxies have written')
   .option(...CONFIG_OPTION)
   .action(async ({ config }: { config?: string }) => worker(config));
+
+program
+  .command('rebuild')
+  .description('fill Redis from the journals in the bucket')
+  .option(...CONFIG_OPTION)
+  .option('--dry-run', 'say what would be written')
+  .option('--force', 'also write what is up to date by its number')
+  .action(async (options: RebuildArguments) => rebuild(options));
+
+program
+  .command('verify')
+  .description('report where journals, bucket, Redis and brokers contradict each other')
+  .option(...CONFIG_OPTION)
+  .option('--offline', 'look at the bucket alone')
+  .option('--deep', 'read every byte of merged files and segments')
+  .option('--all', "read the brokers' logs of all partitions to their ends")
+  .option('--json', 'print one JSON object a line')
+  .action(async (options: VerifyArguments) => verify(options));
+
+program
+  .command('repair')
+  .description('give up what a partition has lost for good, so that the rest goes on')
+  .option(...CONFIG_OPTION)
+  .requiredOption('--topic <name>', 'whose')
+  .requiredOption('--partition <number>', 'which of its partitions')
+  .option('--deep', 'read every byte to find what is damaged')
+  .option('--accept-loss', 'do it, instead of saying what would be given up')
+  .action(async (options: RepairArguments) => repair(options));
+
+program
+  .command('backfill')
+  .description('move the data that a topic had before it was diskless to the bucket')
+  .option(...CONFIG_OPTION)
+  .requiredOption('--topic <name>', 'whose')
+  .option('--status', 'only show how far it is')
+  .option('--cancel', 'interrupt it')
+  .action(async (options: BackfillArguments) => backfill(options));
 
 try {
   await program.parseAsync();
