@@ -51,7 +51,16 @@ export function batchOf(values: readonly string[], header: RecordBatchHeader = {
   return buildRecordBatch({ baseTimestamp: 1_000n, ...header }, records);
 }
 
-export class MergeSite {
+/** What workers find when they start. */
+export interface WorkerWorld
+  extends Pick<JobContext, 'clock' | 'clusterId' | 'coordinator' | 'keyRing' | 'log' | 'store'> {
+  readonly groupCount: number;
+  /** By topic id. */
+  readonly topics: ReadonlyMap<string, TopicRecord>;
+}
+
+export class MergeSite implements WorkerWorld {
+  readonly clusterId = CLUSTER_ID;
   readonly clock = new FakeClock();
   readonly store = new MemoryStore();
   readonly coordinator = new FakeWorkerCoordinator();
@@ -130,9 +139,7 @@ export class MergeSite {
 
   /** Opens a worker, with the journals as they are now. */
   async openWorker(options: Partial<WorkerSettings> = {}): Promise<SiteWorker> {
-    const worker = new SiteWorker(this, options);
-    await worker.open();
-    return worker;
+    return await openWorker(this, options);
   }
 
   /** @returns what the journals add up to, read anew */
@@ -191,17 +198,17 @@ export interface WorkerSettings {
 export class SiteWorker {
   readonly groups: Group[] = [];
   readonly memory = new ByteBudget(MEMORY_BYTES);
-  readonly #site: MergeSite;
+  readonly #world: WorkerWorld;
   readonly #settings: WorkerSettings;
 
-  constructor(site: MergeSite, settings: Partial<WorkerSettings>) {
-    this.#site = site;
+  constructor(world: WorkerWorld, settings: Partial<WorkerSettings>) {
+    this.#world = world;
     const logger = pino({ level: 'silent' });
-    this.#settings = { failpoint: async () => {}, store: site.store, logger, ...settings };
+    this.#settings = { failpoint: async () => {}, store: world.store, logger, ...settings };
   }
 
   async open(): Promise<void> {
-    for (let number = 0; number < this.#site.groupCount; number++) {
+    for (let number = 0; number < this.#world.groupCount; number++) {
       this.groups.push(await this.#openGroup(number));
     }
   }
@@ -212,11 +219,11 @@ export class SiteWorker {
   }
 
   context(group: Group): JobContext {
-    const { clock, coordinator, keyRing, log, topics } = this.#site;
+    const { clock, clusterId, coordinator, keyRing, log, topics } = this.#world;
     const { failpoint, store, logger } = this.#settings;
     return {
       group,
-      clusterId: CLUSTER_ID,
+      clusterId,
       store,
       log,
       topics: { topics: () => topics },
@@ -234,11 +241,11 @@ export class SiteWorker {
   }
 
   async #openGroup(number: number): Promise<Group> {
-    const { clock, groupCount } = this.#site;
+    const { clock, clusterId, groupCount } = this.#world;
     const { store, logger } = this.#settings;
     const journal = await Journal.open({
       store,
-      clusterId: CLUSTER_ID,
+      clusterId,
       group: number,
       random: randomBytesOf(),
       now: () => clock.wallMs(),
@@ -259,6 +266,16 @@ export class SiteWorker {
       hollowOut: async (file) => journal.hollowOut(file),
     };
   }
+}
+
+/** Opens a worker, with the journals as they are now. */
+export async function openWorker(
+  world: WorkerWorld,
+  settings: Partial<WorkerSettings> = {},
+): Promise<SiteWorker> {
+  const worker = new SiteWorker(world, settings);
+  await worker.open();
+  return worker;
 }
 
 let randomCalls = 0;
