@@ -222,10 +222,13 @@ export class BelowStart {
   ): Promise<AbortedData[] | undefined> {
     const { aborted, undecided } = await this.#options.storedLog.aborted(partition, from, to);
     if (undecided.length === 0) return aborted.map(dataOf);
-    // What the broker lists was aborted behind the offset that it was asked for.
     if (records === null || records.length === 0) return undefined;
-    const brokers = new Set((abortedTransactions ?? []).map(({ producerId }) => producerId));
-    const also = undecided.filter(({ producerId }) => brokers.has(producerId));
+    // What the broker lists was aborted behind the offset that it was asked for; a producer may
+    // have begun other transactions there.
+    const brokers = (abortedTransactions ?? []).filter(({ firstOffset }) => firstOffset < to);
+    const also = undecided.filter((open) =>
+      brokers.some(({ producerId }) => producerId === open.producerId),
+    );
     return [...aborted.map(dataOf), ...also.map(dataOf)].sort(byFirstOffset);
   }
 

@@ -6,7 +6,13 @@ import {
   BATCH_LENGTH_OVERHEAD_BYTES,
   pointerTo,
 } from '../../../../kafka/index.ts';
-import { buildWalFile, newFileId, walKey, type WalBatch } from '../../../../storage/index.ts';
+import {
+  buildWalFile,
+  newFileId,
+  walKey,
+  type ObjectBody,
+  type WalBatch,
+} from '../../../../storage/index.ts';
 import { ByteBudget } from '../../../../runtime/index.ts';
 import { BatchResolver } from '../../../../proxy/read/batch-resolver.ts';
 import type { BatchRequest } from '../../../../proxy/read/batch-source.ts';
@@ -34,6 +40,12 @@ export interface HarnessOptions {
 export class ReadHarness {
   readonly clock = new FakeClock();
   readonly store = new FaultyObjectStore(this.clock);
+  /** Puts objects at once, whatever troubles the store has. */
+  readonly bucket = {
+    put: async (key: string, body: ObjectBody): Promise<void> => {
+      this.store.objects.set(key, Buffer.isBuffer(body) ? body : Buffer.concat(body));
+    },
+  };
   readonly alarms: string[] = [];
   readonly budget: ByteBudget;
   readonly cache: WalFileCache;
