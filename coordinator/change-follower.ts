@@ -179,6 +179,9 @@ export class ChangeFollower {
         await this.#readTopics(session, true);
         view.emit({ kind: 'refreshed' });
         return;
+      case 'group':
+        view.emit({ kind: 'group-moved', group: change.group });
+        return;
       case 'unknown':
         logger.debug({ code: change.code }, 'a change of a kind that this version does not know');
     }

@@ -14,6 +14,7 @@ const TOPIC = 3;
 const TOPIC_GONE = 4;
 const FILE = 5;
 const TOPICS_LOADED = 6;
+const GROUP = 7;
 
 export type Change =
   | { readonly kind: 'member'; readonly record: MemberRecord }
@@ -23,6 +24,8 @@ export type Change =
   | { readonly kind: 'file'; readonly file: FileHint }
   /** All topics of the bucket are in Redis. */
   | { readonly kind: 'topics-loaded' }
+  /** Redis' copy of the partition group has moved on. */
+  | { readonly kind: 'group'; readonly group: number }
   /** Written by a newer version; this one has no use for it. */
   | { readonly kind: 'unknown'; readonly code: number };
 
@@ -45,6 +48,8 @@ export function parseChange(packed: Buffer): Change {
       return { kind: 'file', file: readFileHint(unpacker) };
     case TOPICS_LOADED:
       return { kind: 'topics-loaded' };
+    case GROUP:
+      return { kind: 'group', group: unpacker.u32() };
     default:
       return { kind: 'unknown', code };
   }

@@ -75,6 +75,8 @@ export type CoordinatorEvent =
   | { readonly kind: 'topic-removed'; readonly topicId: string }
   /** Another member's file is in the bucket. */
   | { readonly kind: 'file-announced'; readonly file: FileHint }
+  /** Data of the partition group's partitions is in other files now, or starts moved. */
+  | { readonly kind: 'group-moved'; readonly group: number }
   /** Events may have been missed: read `members()` and `topics()` again. */
   | { readonly kind: 'refreshed' }
   /**

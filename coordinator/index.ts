@@ -5,6 +5,7 @@ export * from './member-id.ts';
 export type { RedisAddress, RedisEndpoint } from './redis/endpoint.ts';
 export * from './redis/queue-connection.ts';
 export * from './redis-coordinator.ts';
+export * from './redis-worker-coordinator.ts';
 export {
   settledRange,
   StoreSettledRangeClaims,

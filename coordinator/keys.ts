@@ -22,6 +22,16 @@ export interface CoordinatorKeys {
   readonly settled: string;
   readonly changes: string;
   readonly changesCount: string;
+  /** Workers that live. */
+  readonly workers: string;
+  /** Partitions whose log ends merges are asked to sample. */
+  readonly samples: string;
+  /** Held by whoever has the lease of that name; expires. */
+  lease(name: string): string;
+  /** Redis' copy of a partition group. */
+  group(group: number): string;
+  /** A copy that is being written; expires unless it takes the other's place. */
+  groupLoad(group: number, token: string): string;
 }
 
 /**
@@ -45,5 +55,10 @@ export function coordinatorKeys(namespace: string, clusterId: string): Coordinat
     settled: `${prefix}settled`,
     changes: `${prefix}changes`,
     changesCount: `${prefix}changes:count`,
+    workers: `${prefix}workers`,
+    samples: `${prefix}samples`,
+    lease: (name) => `${prefix}lease:${name}`,
+    group: (group) => `${prefix}group:${group}`,
+    groupLoad: (group, token) => `${prefix}group:${group}:load:${token}`,
   };
 }

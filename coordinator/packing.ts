@@ -8,6 +8,11 @@ import { coordinatorError } from './errors.ts';
 
 const INITIAL_BYTES = 256;
 const VARINT_BYTES_MAX = 8;
+const BIG_VARINT_BYTES_MAX = 10;
+/** So many bytes of a varint fit into a number with room to spare. */
+const NUMBER_BYTES = 7;
+const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
+const UINT64_MAX = 2n ** 64n - 1n;
 
 /** Appends values to a buffer that grows. */
 export class Packer {
@@ -68,6 +73,21 @@ export class Packer {
     }
     this.#length = buffer.writeUInt8(rest, this.#length);
     return this;
+  }
+
+  /** As `varint`, which it equals below 2^53. @param value from 0 to 2^64 - 1 */
+  bigVarint(value: bigint): this {
+    if (value <= MAX_SAFE) return this.varint(Number(value));
+    assert(value <= UINT64_MAX, 'a large varint is below 2^64');
+    this.#room(BIG_VARINT_BYTES_MAX);
+    let rest = value;
+    for (; rest > 0x7fn; rest >>= 7n) this.u8(Number(rest & 0x7fn) + 0x80);
+    return this.u8(Number(rest));
+  }
+
+  /** Small where it is near 0, on either side: ZigZag. @param value a signed 64-bit integer */
+  signedVarint(value: bigint): this {
+    return this.bigVarint(BigInt.asUintN(64, (value << 1n) ^ (value >> 63n)));
   }
 
   /** UTF-8 behind its length as a varint. */
@@ -149,6 +169,29 @@ export class Unpacker {
       scale *= 0x80;
     }
     throw malformed('a varint is longer than 53 bits');
+  }
+
+  bigVarint(): bigint {
+    let low = 0;
+    let scale = 1;
+    for (let count = 0; count < NUMBER_BYTES; count++) {
+      const byte = this.u8();
+      low += (byte & 0x7f) * scale;
+      if (byte < 0x80) return BigInt(low);
+      scale *= 0x80;
+    }
+    let value = BigInt(low);
+    for (let count = NUMBER_BYTES; count < BIG_VARINT_BYTES_MAX; count++) {
+      const byte = this.u8();
+      value += BigInt(byte & 0x7f) << BigInt(7 * count);
+      if (byte < 0x80 && value <= UINT64_MAX) return value;
+    }
+    throw malformed('a varint is longer than 64 bits');
+  }
+
+  signedVarint(): bigint {
+    const value = this.bigVarint();
+    return BigInt.asIntN(64, (value >> 1n) ^ -(value & 1n));
   }
 
   text(): string {

@@ -24,12 +24,11 @@ import { coordinatorKeys } from './keys.ts';
 import { LocalView } from './local-view.ts';
 import { checkMemberId } from './member-id.ts';
 import { INCARNATION_BYTES } from './member-record.ts';
-import { admitRedis } from './redis/admission.ts';
+import { openAdmitted } from './redis/admission.ts';
 import { Backoff } from './redis/backoff.ts';
 import type { RedisEndpoint } from './redis/endpoint.ts';
 import { type OpenSession, RedisLink } from './redis/link.ts';
 import { asRefusal, Outage } from './redis/outage.ts';
-import { RedisSession } from './redis/session.ts';
 import { Waker } from './redis/waker.ts';
 import { SettledRanges, type SettledRangeClaims } from './settled-ranges.ts';
 import { TopicCopy, type TopicSource } from './topic-copy.ts';
@@ -242,22 +241,5 @@ export class RedisCoordinator implements Coordinator {
     } finally {
       done.abort();
     }
-  }
-}
-
-/** @throws why Redis may not, or cannot, be used */
-async function openAdmitted(
-  endpoint: RedisEndpoint,
-  timeoutMs: number,
-  ownerKey: string,
-  clusterId: string,
-): Promise<RedisSession> {
-  const session = await RedisSession.open(endpoint, timeoutMs);
-  try {
-    await admitRedis(session, ownerKey, clusterId);
-    return session;
-  } catch (error) {
-    session.close();
-    throw error;
   }
 }

@@ -15,6 +15,8 @@ export interface CoordinatorTuning {
   /** How long the start waits for Redis, and for the topics. */
   readonly startTimeoutMs: number;
   readonly topicLeaseMs: number;
+  /** A worker that was not heard for so long has lost its leases and counts as dead. */
+  readonly workerLeaseMs: number;
   /** How long the copy of the topics in Redis is trusted. */
   readonly topicsValidMs: number;
   readonly filesBufferedMax: number;
@@ -31,6 +33,7 @@ export const DEFAULT_TUNING: CoordinatorTuning = {
   changesBlockMs: 2_000,
   startTimeoutMs: 5_000,
   topicLeaseMs: 60_000,
+  workerLeaseMs: 15_000,
   topicsValidMs: 3_600_000,
   filesBufferedMax: 20_000,
   fileBytesBufferedMax: 64 * 1024 * 1024,

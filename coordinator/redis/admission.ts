@@ -3,7 +3,8 @@
  * to another server after a failover or a change of DNS.
  */
 import { coordinatorError } from '../errors.ts';
-import type { RedisSession } from './session.ts';
+import type { RedisEndpoint } from './endpoint.ts';
+import { RedisSession } from './session.ts';
 
 const MAJOR_VERSION_MIN = 7;
 
@@ -54,6 +55,26 @@ export async function admitRedis(
       `${clusterId}. Use another Redis, database or namespace.`,
     { details: { owner, clusterId } },
   );
+}
+
+/**
+ * @param timeoutMs the most that opening, and later each command, may take
+ * @throws why Redis may not, or cannot, be used
+ */
+export async function openAdmitted(
+  endpoint: RedisEndpoint,
+  timeoutMs: number,
+  ownerKey: string,
+  clusterId: string,
+): Promise<RedisSession> {
+  const session = await RedisSession.open(endpoint, timeoutMs);
+  try {
+    await admitRedis(session, ownerKey, clusterId);
+    return session;
+  } catch (error) {
+    session.close();
+    throw error;
+  }
 }
 
 function field(info: string, name: string): string {

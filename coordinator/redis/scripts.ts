@@ -6,8 +6,9 @@ import type { TopicRecord } from '../../storage/index.ts';
 import type { PackedFile } from '../file-record.ts';
 import type { CoordinatorKeys } from '../keys.ts';
 import { formatMemberRecord, parseHeldMember, type HeldMember } from '../member-record.ts';
-import { malformed, Packer } from '../packing.ts';
+import { Packer } from '../packing.ts';
 import { loadLuaScript, type LuaScript } from './lua-script.ts';
+import { runScript, type ScriptReply } from './script-reply.ts';
 import type { RedisSession } from './session.ts';
 
 const beatMemberScript = loadLuaScript('beat-member');
@@ -174,40 +175,6 @@ export class CoordinatorScripts {
   }
 
   async #run(script: LuaScript, keys: readonly string[], argument: Packer): Promise<ScriptReply> {
-    return new ScriptReply(await this.#session.run(script, keys, argument.finish()));
-  }
-}
-
-/** `{status, value…}`, as every script answers. */
-class ScriptReply {
-  readonly #values: readonly unknown[];
-  readonly #status: string;
-
-  constructor(reply: unknown) {
-    if (!Array.isArray(reply) || !Buffer.isBuffer(reply[0])) throw malformed('a script reply');
-    this.#values = reply;
-    this.#status = reply[0].toString('latin1');
-  }
-
-  is(status: string): boolean {
-    return this.#status === status;
-  }
-
-  /** @throws `COORDINATOR_RECORD_MALFORMED` for any other status */
-  expect(status: string): true {
-    if (this.is(status)) return true;
-    throw malformed(`a script answered ${this.#status}`);
-  }
-
-  buffer(index: number): Buffer {
-    const value = this.#values[index];
-    if (!Buffer.isBuffer(value)) throw malformed(`value ${index} of a script's reply`);
-    return value;
-  }
-
-  number(index: number): number {
-    const value = this.#values[index];
-    if (typeof value !== 'number') throw malformed(`value ${index} of a script's reply`);
-    return value;
+    return await runScript(this.#session, script, keys, argument);
   }
 }

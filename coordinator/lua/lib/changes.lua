@@ -7,6 +7,7 @@ local CHANGE_TOPIC = 3
 local CHANGE_TOPIC_GONE = 4
 local CHANGE_FILE = 5
 local CHANGE_TOPICS_LOADED = 6
+local CHANGE_GROUP = 7
 
 local function append_change(stream_key, count_key, kind, payload)
   local number = string.format('%.0f', redis.call('INCR', count_key))
