@@ -34,7 +34,11 @@ export interface JobOptions {
     readonly backfillBytesPerSecond: number | null;
   };
   readonly trim: { readonly intervalMs: number; readonly keepMs: number };
-  readonly retain: { readonly intervalMs: number; readonly livePercentMin: number };
+  readonly retain: {
+    readonly intervalMs: number;
+    readonly livePercentMin: number;
+    readonly rewriteMs: number;
+  };
   readonly compact: { readonly intervalMs: number; readonly mapBytes: number };
   readonly sweep: {
     readonly intervalMs: number;

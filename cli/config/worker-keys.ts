@@ -86,10 +86,16 @@ export const WORKER_KEYS = {
     max: DAY_MS,
   }),
   'retain.live.percent.min': integer({
-    doc: 'Of a merged file of which less than this is needed the rest is copied, so that the file can be deleted.',
+    doc: 'Of a merged file of which less than this is needed what is needed is copied at once, so that the file can be deleted.',
     default: '30',
     min: 0,
     max: 100,
+  }),
+  'retain.rewrite.ms': integer({
+    doc: 'How old a merged file becomes at most that has bytes which nobody needs any more: what is needed is copied then.',
+    default: String(DAY_MS),
+    min: 60_000,
+    max: 365 * DAY_MS,
   }),
   'compact.interval.ms': integer({
     doc: 'How often it is looked for segments of compacted topics that are worth compacting.',

@@ -41,6 +41,7 @@ function jobOptionsOf(config: OutriggerConfig): WorkerOptions['jobs'] {
     retain: {
       intervalMs: config['retain.interval.ms'],
       livePercentMin: config['retain.live.percent.min'],
+      rewriteMs: config['retain.rewrite.ms'],
     },
     compact: {
       intervalMs: config['compact.interval.ms'],

@@ -78,6 +78,8 @@ const fileSchema = z
   .object({
     /** The entry's number. */
     file: entryNumber,
+    /** The entry's time, by its writer's clock. */
+    createdMs: z.int().min(0),
     /** Of its extents and their indexes. */
     bytes: z.int().min(0),
     /** Extents, live or in quarantine, that are in it. */

@@ -23,7 +23,8 @@ export function recountReferences(
   const deadSegments = new Map(state.deadSegments);
   const moved = new Map<number, number>();
   if (extents.length > 0) {
-    files.set(number, { file: number, bytes: dataBytes, references: 0, death: null });
+    const { createdMs } = entry;
+    files.set(number, { file: number, createdMs, bytes: dataBytes, references: 0, death: null });
   }
   for (const [key, after] of changed) {
     const before = state.partitions.get(key);

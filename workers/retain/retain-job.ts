@@ -6,15 +6,14 @@ import type { GroupJob } from '../group-job.ts';
 import { deleteUpstream } from './delete-upstream.ts';
 import { moveStarts } from './move-starts.ts';
 import { rewriteWasted } from './rewrite-wasted.ts';
+import type { WasteLimits } from './wasted-files.ts';
 
-export interface RetainJobOptions {
+export interface RetainJobOptions extends WasteLimits {
   readonly intervalMs: number;
-  /** A merged file of which less is needed is written anew without the rest. */
-  readonly livePercentMin: number;
 }
 
 /** @returns the job, one for all groups of a process */
-export function createRetainJob({ intervalMs, livePercentMin }: RetainJobOptions): GroupJob {
+export function createRetainJob({ intervalMs, ...limits }: RetainJobOptions): GroupJob {
   /** Bounded by the partitions that there are; forgotten with the process, and asked for anew. */
   const doneAt = new Map<number, Map<string, bigint>>();
   return {
@@ -26,7 +25,7 @@ export function createRetainJob({ intervalMs, livePercentMin }: RetainJobOptions
       const ofGroup = doneAt.get(number) ?? new Map<string, bigint>();
       doneAt.set(number, ofGroup);
       await deleteUpstream(context, ofGroup);
-      await rewriteWasted(context, livePercentMin);
+      await rewriteWasted(context, limits);
     },
   };
 }

@@ -1,12 +1,12 @@
 /**
- * Copies what is left of merged files that are mostly wasted into new ones (entry `re-merge`), so
- * that the old ones die, and the sweep deletes the bytes that were given up.
+ * Copies what is left of merged files with much waste into new ones (entry `re-merge`), so that the
+ * old ones die, and the sweep deletes the bytes that were given up.
  */
 import { StoredBatches } from '../extents/stored-batches.ts';
 import { gatherExtents } from '../extents/gather-extents.ts';
 import type { JobContext } from '../group-job.ts';
 import { areThere, wastedFiles } from './wasted-files.ts';
-import type { WastedFile } from './wasted-files.ts';
+import type { WasteLimits, WastedFile } from './wasted-files.ts';
 
 /** Of a new file; what is left of one old file may be more. */
 const FILE_BYTES = 64 * 1024 * 1024;
@@ -14,8 +14,8 @@ const FILE_BYTES = 64 * 1024 * 1024;
 const REWRITES_MAX = 16;
 
 /** @throws what the store or the journal throw */
-export async function rewriteWasted(context: JobContext, livePercentMin: number): Promise<void> {
-  const wasted = wastedFiles(context.group.state, livePercentMin);
+export async function rewriteWasted(context: JobContext, limits: WasteLimits): Promise<void> {
+  const wasted = wastedFiles(context.group.state, limits, context.clock.wallMs());
   for (const files of together(wasted).slice(0, REWRITES_MAX)) {
     context.signal.throwIfAborted();
     if (!(await rewrite(context, files))) return;

@@ -1,10 +1,18 @@
 /**
- * Merged files of which most bytes are needed by nobody any more, because their partitions expired,
- * were consolidated or deleted: what is left of them is to be copied, so that they can die. Pure.
+ * Merged files with bytes that nobody needs any more, because their partitions expired, were
+ * consolidated or deleted: at once if that is most of them, after a while in any case, what is left
+ * is to be copied, so that they can die. Pure.
  */
 import { partitionKey } from '../../storage/index.ts';
 import type { Extent, GroupState, PartitionState } from '../../storage/index.ts';
 import type { ExtentRun } from '../extents/gather-extents.ts';
+
+export interface WasteLimits {
+  /** A file of which less than that is live need not be old. */
+  readonly livePercentMin: number;
+  /** So long bytes that nobody needs may stay in a file because of those that somebody does. */
+  readonly rewriteMs: number;
+}
 
 export interface WastedFile {
   readonly file: number;
@@ -15,10 +23,13 @@ export interface WastedFile {
 }
 
 /**
- * @param livePercentMin files of which less is live
  * @returns by number; a file of which something is in quarantine is left alone, for it cannot die
  */
-export function wastedFiles(state: GroupState, livePercentMin: number): WastedFile[] {
+export function wastedFiles(
+  state: GroupState,
+  { livePercentMin, rewriteMs }: WasteLimits,
+  nowMs: number,
+): WastedFile[] {
   const live = new Map<number, { partition: PartitionState; extent: Extent }[]>();
   const held = new Set<number>();
   for (const partition of state.partitions.values()) {
@@ -36,7 +47,8 @@ export function wastedFiles(state: GroupState, livePercentMin: number): WastedFi
     const known = state.files.get(file);
     if (known === undefined || held.has(file)) continue;
     const liveBytes = extents.reduce((sum, { extent }) => sum + bytesOf(extent), 0);
-    if (liveBytes * 100 >= known.bytes * livePercentMin) continue;
+    const isOld = liveBytes < known.bytes && nowMs - known.createdMs >= rewriteMs;
+    if (!isOld && liveBytes * 100 >= known.bytes * livePercentMin) continue;
     const runs = extents.map(({ partition, extent }) => ({ id: partition, extents: [extent] }));
     wasted.push({ file, liveBytes, runs });
   }

@@ -30,7 +30,7 @@ const CONSOLIDATE = createConsolidateJob({
   segmentBytesMax: 64 * 1024 * 1024,
   backfillBytesPerSecond: null,
 });
-const RETAIN = createRetainJob({ intervalMs: 1_000, livePercentMin: 30 });
+const RETAIN = createRetainJob({ intervalMs: 1_000, livePercentMin: 30, rewriteMs: 3_600_000 });
 
 beforeAll(async () => {
   const { bootstrap } = inject('kafka');

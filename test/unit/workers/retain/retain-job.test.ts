@@ -11,7 +11,7 @@ const DELETE = { compact: false, delete: true };
 class Bench {
   readonly bench: JobBench;
   readonly log: readonly FakePartition[];
-  readonly job = createRetainJob({ intervalMs: 1_000, livePercentMin: 30 });
+  readonly job = createRetainJob({ intervalMs: 1_000, livePercentMin: 30, rewriteMs: 3_600_000 });
 
   private constructor(bench: JobBench) {
     this.bench = bench;
@@ -172,6 +172,23 @@ test('a file is left alone while enough of it is live, or something of it in qua
   await bench.journal.commit({ kind: 'quarantine', offsets, reason: 'a test' });
   await site.run();
   expect(bench.journal.state.number).toBe(2);
+});
+
+test('a file of which anything is wasted is copied once it is old', async () => {
+  const site = await Bench.open();
+  const { bench } = site;
+  const [first, second] = [site.partition(0).id, site.partition(1).id];
+  await bench.mergeAll([
+    { ...first, batches: site.append(0, 1, 100) },
+    { ...second, batches: site.append(1, 1, 9_000) },
+  ]);
+  await bench.clock.advance(60 * MINUTE);
+  await site.run();
+  expect(bench.partition(second).extents[0]?.file).toBe(1);
+  await bench.consolidate(first, []);
+  await site.run();
+  expect(bench.journal.state.files.get(1)?.death?.by).toBe('re-merge');
+  expect((await bench.stored(second)).length).toBe(1);
 });
 
 test('an extent that was cut is copied without what lies below the start', async () => {
