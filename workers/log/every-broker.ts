@@ -9,7 +9,7 @@ import type { ClusterClient, MetadataResponse } from '../../kafka/index.ts';
 /** A broker that does not answer in time has no say. */
 const ANSWER_TIMEOUT_MS = 5_000;
 
-export type ClientToAll = Pick<ClusterClient, 'refresh' | 'toBroker'>;
+export type ClientToAll = Pick<ClusterClient, 'metadata' | 'toBroker'>;
 
 /** By name or by id. */
 export type AskedTopic =
@@ -17,7 +17,7 @@ export type AskedTopic =
   | { readonly name: null; readonly topicId: string };
 
 export interface EveryAnswer {
-  /** Of all brokers that any of the brokers names, whether they answered or not. */
+  /** Of all brokers that any of those names that answered, whether they did or not. */
   readonly brokerCount: number;
   readonly answers: readonly MetadataResponse[];
 }
@@ -28,7 +28,8 @@ export async function askEveryBroker(
   topics: readonly AskedTopic[],
   logger: Logger,
 ): Promise<EveryAnswer> {
-  const { brokers } = await client.refresh();
+  // One that is new and not asked yet is named by the others, and so counts without a say.
+  const { brokers } = await client.metadata();
   const ask = async (brokerId: number): Promise<MetadataResponse | undefined> => {
     try {
       const connection = await client.toBroker(brokerId);
@@ -43,5 +44,5 @@ export async function askEveryBroker(
   const all = await Promise.all([...brokers.keys()].map(ask));
   const answers = all.filter((answer) => answer !== undefined);
   const named = answers.flatMap((answer) => answer.brokers.map(({ nodeId }) => nodeId));
-  return { brokerCount: new Set([...brokers.keys(), ...named]).size, answers };
+  return { brokerCount: new Set(named).size, answers };
 }

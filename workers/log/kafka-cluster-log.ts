@@ -34,6 +34,10 @@ const CONSUMER = -1;
  */
 const LOG_END_REPLICA = 0x7fff_ffff;
 const DELETE_TIMEOUT_MS = 20_000;
+/** A broker that hangs keeps nobody waiting for long. */
+const ANSWER_TIMEOUT = { timeoutMs: 10_000 };
+/** The connection to a broker that hangs is closed, and another one asked. */
+const TOPICS_ATTEMPTS_MAX = 2;
 
 /** The partition is elsewhere, or nowhere, for now. */
 const ELSEWHERE: ReadonlySet<number> = new Set([
@@ -56,7 +60,7 @@ const DENIED: ReadonlySet<number> = new Set([
 
 export interface KafkaClusterLogOptions {
   /** On Outrigger's own principal. */
-  readonly client: Pick<ClusterClient, 'refresh' | 'toAny' | 'toBroker'>;
+  readonly client: Pick<ClusterClient, 'metadata' | 'refresh' | 'toAny' | 'toBroker'>;
   readonly monotonicMs: () => number;
   readonly logger: Logger;
 }
@@ -75,12 +79,7 @@ export class KafkaClusterLog implements ClusterLog {
   async topics(names: readonly string[]): Promise<ReadonlyMap<string, LogTopic>> {
     const found = new Map<string, LogTopic>();
     for (const chunk of chunksOf([...new Set(names)], TOPICS_PER_REQUEST)) {
-      const connection = await this.#client.toAny();
-      const response = await connection.request(apis.Metadata, {
-        topics: chunk.map((name) => ({ name })),
-        allowAutoTopicCreation: false,
-      });
-      for (const topic of topicsIn(response)) found.set(topic.topic, topic);
+      for (const topic of topicsIn(await this.#describe(chunk))) found.set(topic.topic, topic);
     }
     return found;
   }
@@ -112,14 +111,10 @@ export class KafkaClusterLog implements ClusterLog {
       partitionMaxBytes: bytesMax,
     };
     const response = await this.#ask(leader.brokerId, async (broker) => {
-      return await broker.request(apis.Fetch, {
-        replicaId: CONSUMER,
-        maxWaitMs: 0,
-        minBytes: 0,
-        maxBytes: bytesMax,
-        topics: [{ topic, topicId, partitions: [partition] }],
-        forgottenTopicsData: [],
-      });
+      const topics = [{ topic, topicId, partitions: [partition] }];
+      const limits = { maxWaitMs: 0, minBytes: 0, maxBytes: bytesMax };
+      const asked = { replicaId: CONSUMER, ...limits, topics, forgottenTopicsData: [] };
+      return await broker.request(apis.Fetch, asked, ANSWER_TIMEOUT);
     });
     return response === undefined ? { kind: 'not-leader' } : readingOf(leader, response);
   }
@@ -162,6 +157,20 @@ export class KafkaClusterLog implements ClusterLog {
     return presence;
   }
 
+  async #describe(names: readonly string[]): Promise<MetadataResponse> {
+    const request = { topics: names.map((name) => ({ name })), allowAutoTopicCreation: false };
+    for (let attempt = 1; ; attempt++) {
+      const connection = await this.#client.toAny();
+      try {
+        return await connection.request(apis.Metadata, request, ANSWER_TIMEOUT);
+      } catch (error) {
+        const isRetriable = error instanceof OutriggerError && error.retriable;
+        if (!isRetriable || attempt === TOPICS_ATTEMPTS_MAX) throw error;
+        this.#logger.debug({ err: error }, 'another broker is asked for topics');
+      }
+    }
+  }
+
   /** @returns offsets by partition, of those whose leader has answered as such */
   async #listOffsets(
     leaders: readonly PartitionLeader[],
@@ -174,7 +183,8 @@ export class KafkaClusterLog implements ClusterLog {
       const ids = new Map(asked.map(({ topic, topicId }) => [topic, topicId]));
       const response = await this.#ask(brokerId, async (broker) => {
         const topics = topicsOf(asked, timestamp);
-        return await broker.request(apis.ListOffsets, { replicaId, isolationLevel: 0, topics });
+        const request = { replicaId, isolationLevel: 0, topics };
+        return await broker.request(apis.ListOffsets, request, ANSWER_TIMEOUT);
       });
       for (const { name, partitions } of response?.topics ?? []) {
         const topicId = ids.get(name) ?? '';

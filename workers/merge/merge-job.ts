@@ -12,6 +12,7 @@ import { WalFiles } from '../wal/wal-files.ts';
 import { AnnouncedPartitions } from './announced-partitions.ts';
 import { MergeRun, type MergeReport } from './merge-run.ts';
 import { MergedTails } from './merged-tail.ts';
+import { reMerge } from './re-merge.ts';
 import { Samples } from './samples.ts';
 import { watchedPartitions } from './watched-partitions.ts';
 
@@ -82,6 +83,7 @@ class MergeJob {
     const report = await run.run();
     this.#alarm(context, report);
     this.#options.onReport?.(group.number, report);
+    if (report.isCommitted) await reMerge(context, this.#options.fileBytes);
   }
 
   #samplesOf(group: number): Samples {
