@@ -80,8 +80,8 @@ export const WORKER_KEYS = {
     max: 365 * DAY_MS,
   }),
   'retain.interval.ms': integer({
-    doc: "How often the topics' retention.ms and retention.bytes are applied.",
-    default: '60000',
+    doc: "How often the topics' retention.ms and retention.bytes are applied, and users' DeleteRecords.",
+    default: '45000',
     min: 100,
     max: DAY_MS,
   }),
