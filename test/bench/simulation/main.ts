@@ -10,7 +10,6 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { say } from '../../../docker/local/progress.ts';
 import { simulationPage, simulationPlot } from './page.ts';
-import { openMemoryState } from './shared-state.ts';
 import { simulate, type SimulationOptions } from './simulate.ts';
 
 const MINUTE_MS = 60_000;
@@ -48,7 +47,6 @@ const options: SimulationOptions = {
     sweep: { intervalMs: MINUTE_MS, marginMs: 10 * MINUTE_MS, unsettledMs: 60 * MINUTE_MS },
   },
   topic: { segmentBytes: 256 * MEBIBYTE, retentionMs: 30 * MINUTE_MS },
-  openState: openMemoryState,
   onMinute: ({ minute, walFiles, extents }) =>
     say(`minute ${minute}: ${walFiles} WAL files, ${extents} extents`),
 };

@@ -1,43 +1,72 @@
-/** What simulated members and workers share. */
+/** What simulated members and workers share: a real Redis behind the real coordinators. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import type {
-  Coordinator,
-  FileAnnouncement,
-  WorkerCoordinator,
+import {
+  type FileAnnouncement,
+  REDIS_NAMESPACE,
+  RedisCoordinator,
+  RedisWorkerCoordinator,
+  StoreSettledRangeClaims,
 } from '../../../coordinator/index.ts';
-import type { ObjectStore } from '../../../storage/index.ts';
-import { FakeWorkerCoordinator } from '../../support/fake-worker-coordinator.ts';
+import { type Redis as RedisServer, startRedis } from '../../../docker/local/redis.ts';
+import { type ObjectStore, TopicRecordStore } from '../../../storage/index.ts';
 
-export interface SharedState {
-  readonly topics: Pick<Coordinator, 'topics'>;
-  readonly workers: WorkerCoordinator;
+const POLL_MS = 2;
+
+export class SharedState {
+  readonly topics: RedisCoordinator;
+  readonly workers: RedisWorkerCoordinator;
+  readonly #server: RedisServer;
+  readonly #redis: Redis;
+
+  private constructor(
+    topics: RedisCoordinator,
+    workers: RedisWorkerCoordinator,
+    server: RedisServer,
+  ) {
+    this.topics = topics;
+    this.workers = workers;
+    this.#server = server;
+    this.#redis = new Redis(server.url);
+  }
+
+  static async open(store: ObjectStore, clusterId: string, logger: Logger): Promise<SharedState> {
+    const server = await startRedis();
+    const shared = {
+      endpoint: { kind: 'single', url: server.url },
+      namespace: REDIS_NAMESPACE,
+      clusterId,
+      settledRangeClaims: new StoreSettledRangeClaims(store, clusterId),
+      logger,
+    } as const;
+    const topicSource = new TopicRecordStore(store);
+    const topics = await RedisCoordinator.start({ ...shared, topicSource });
+    const workers = await RedisWorkerCoordinator.start(shared);
+    return new SharedState(topics, workers, server);
+  }
+
   /** As a member does after an upload, and again when the broker has answered. */
-  announce(file: FileAnnouncement): void;
-  /** Resolves once everybody may know of all that was announced. */
-  settled(): Promise<void>;
-  /** Of all data in Redis. */
-  bytes(): Promise<number>;
-  close(): Promise<void>;
+  announce(file: FileAnnouncement): void {
+    this.topics.announceFile(file);
+    this.topics.settleFile(file.fileId);
+  }
+
+  /** Resolves once Redis has all that was announced. */
+  async settled(): Promise<void> {
+    while (this.topics.status().bufferedCount > 0) await sleep(POLL_MS);
+  }
+
+  /** @returns bytes of all data, without what an empty Redis takes */
+  async bytes(): Promise<number> {
+    const info = await this.#redis.info('memory');
+    return Number(/^used_memory_dataset:(\d+)/m.exec(info)?.[1]);
+  }
+
+  async close(): Promise<void> {
+    await this.topics.close();
+    await this.workers.close();
+    this.#redis.disconnect();
+    await this.#server.stop();
+  }
 }
-
-export type OpenState = (
-  store: ObjectStore,
-  clusterId: string,
-  logger: Logger,
-) => Promise<SharedState>;
-
-/** Without a Redis: in no time, and no bytes. */
-export const openMemoryState: OpenState = async () => {
-  const workers = new FakeWorkerCoordinator();
-  return {
-    topics: { topics: () => new Map() },
-    workers,
-    announce: (file) => {
-      workers.announce(file);
-      workers.settle(file.fileId);
-    },
-    settled: async () => {},
-    bytes: async () => 0,
-    close: async () => workers.close(),
-  };
-};

@@ -22,7 +22,7 @@ import type { JobOptions } from '../../../workers/worker-options.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { FakeClusterLog, type FakePartition } from '../../support/fake-cluster-log.ts';
 import { Members } from './members.ts';
-import type { OpenState, SharedState } from './shared-state.ts';
+import { SharedState } from './shared-state.ts';
 import { TimedStore } from './timed-store.ts';
 
 const CLUSTER_ID = 'simulated';
@@ -44,7 +44,6 @@ export interface SimulationOptions {
   /** As they would be. */
   readonly jobs: JobOptions;
   readonly topic: { readonly segmentBytes: number; readonly retentionMs: number };
-  readonly openState: OpenState;
   readonly onMinute: (sample: Sample) => void;
 }
 
@@ -152,7 +151,7 @@ class Simulation {
     const partitions = this.#log.createTopic(TOPIC, memberCount * partitionsPerMember);
     this.#partitions = partitions;
     await this.#putTopic(partitions[0]?.id.topicId ?? '');
-    this.#state = await this.#options.openState(this.#store, CLUSTER_ID, this.#logger);
+    this.#state = await SharedState.open(this.#store, CLUSTER_ID, this.#logger);
     this.#members = new Members({
       store: this.#store,
       clusterId: CLUSTER_ID,
