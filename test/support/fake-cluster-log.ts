@@ -44,6 +44,8 @@ export class FakePartition {
   brokerId = 1;
   /** Whether a majority of the brokers names the leader. */
   isAgreed = true;
+  /** Whether every broker names the leader. */
+  isNamedByAll = true;
   shareGroupStart: bigint | undefined;
   #highWatermark = 0n;
   readonly #transactions = new Map<bigint, bigint>();
@@ -230,7 +232,8 @@ export class FakeClusterLog implements ClusterLog {
     for (const leader of leaders) {
       const found = this.#find(leader);
       if (found === undefined || !found.isLedBy(leader) || !found.isAgreed) continue;
-      ends.set(partitionKey(leader), { ...leader, endOffset: found.endOffset });
+      const { endOffset, isNamedByAll } = found;
+      ends.set(partitionKey(leader), { ...leader, endOffset, isNamedByAll });
     }
     return ends;
   }
@@ -243,6 +246,16 @@ export class FakeClusterLog implements ClusterLog {
       if (found?.isLedBy(leader)) starts.set(partitionKey(leader), found.logStartOffset);
     }
     return starts;
+  }
+
+  async absentPartitions(
+    partitions: readonly Omit<LogPartition, 'topicId'>[],
+  ): Promise<ReadonlySet<string>> {
+    await this.#onCall('absentPartitions');
+    const absent = partitions.filter(({ topic, partition }) => {
+      return this.#topics.get(topic)?.[partition] === undefined;
+    });
+    return new Set(absent.map(({ topic, partition }) => `${topic}/${partition}`));
   }
 
   async read(request: ReadRequest): Promise<ReadOutcome> {

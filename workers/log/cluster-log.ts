@@ -26,6 +26,11 @@ export interface LogTopic {
 /** Where a log ended when its leader was asked: everything appended before lies below. */
 export interface LogEnd extends PartitionLeader {
   readonly endOffset: bigint;
+  /**
+   * Whether every broker named this leader afterwards: a newer one, who appends, is among them. A
+   * majority may have missed an election together with the leader that was deposed.
+   */
+  readonly isNamedByAll: boolean;
 }
 
 export interface LogRead {
@@ -74,6 +79,16 @@ export interface ClusterLog {
    * answer, or is another one than was named, are not in it.
    */
   logStarts(leaders: readonly PartitionLeader[]): Promise<ReadonlyMap<string, bigint>>;
+
+  /**
+   * Which of these, by topic name, every live broker denies: it knows no topic of the name, or one
+   * with fewer partitions. Those about which one broker is silent are not in it.
+   *
+   * @returns `topic/partition` of each
+   */
+  absentPartitions(
+    partitions: readonly Omit<LogPartition, 'topicId'>[],
+  ): Promise<ReadonlySet<string>>;
 
   /** One partition's log from an offset on, up to the high watermark. */
   read(request: ReadRequest): Promise<ReadOutcome>;

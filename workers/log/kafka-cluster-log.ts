@@ -65,6 +65,12 @@ export interface KafkaClusterLogOptions {
   readonly logger: Logger;
 }
 
+interface Votes {
+  /** By `voteOf`. */
+  readonly votes: ReadonlyMap<string, number>;
+  readonly brokerCount: number;
+}
+
 export class KafkaClusterLog implements ClusterLog {
   readonly #client: KafkaClusterLogOptions['client'];
   readonly #logger: Logger;
@@ -88,10 +94,13 @@ export class KafkaClusterLog implements ClusterLog {
     const offsets = await this.#listOffsets(leaders, LOG_END_REPLICA, TIMESTAMP.latest);
     const sampled = leaders.filter((leader) => offsets.has(partitionKey(leader)));
     const ends = new Map<string, LogEnd>();
-    for (const leader of await this.#agreed(sampled)) {
+    const { votes, brokerCount } = await this.#vote(sampled);
+    for (const leader of sampled) {
       const key = partitionKey(leader);
       const endOffset = offsets.get(key);
-      if (endOffset !== undefined) ends.set(key, { ...leader, endOffset });
+      const named = votes.get(voteOf(leader)) ?? 0;
+      if (endOffset === undefined || 2 * named <= brokerCount) continue;
+      ends.set(key, { ...leader, endOffset, isNamedByAll: named === brokerCount });
     }
     return ends;
   }
@@ -157,6 +166,26 @@ export class KafkaClusterLog implements ClusterLog {
     return presence;
   }
 
+  async absentPartitions(
+    partitions: readonly Omit<LogPartition, 'topicId'>[],
+  ): Promise<ReadonlySet<string>> {
+    const absent = new Set<string>();
+    const byTopic = groupBy(partitions, ({ topic }) => topic);
+    for (const chunk of chunksOf([...byTopic.keys()], TOPICS_PER_REQUEST)) {
+      const asked = chunk.map((name) => ({ name }));
+      const { brokerCount, answers } = await askEveryBroker(this.#client, asked, this.#logger);
+      for (const topic of chunk) {
+        const counts = answers.map((answer) => partitionCountIn(answer, topic));
+        if (counts.length !== brokerCount) continue;
+        const known = Math.max(...counts);
+        for (const { partition } of byTopic.get(topic) ?? []) {
+          if (partition >= known) absent.add(`${topic}/${partition}`);
+        }
+      }
+    }
+    return absent;
+  }
+
   async #describe(names: readonly string[]): Promise<MetadataResponse> {
     const request = { topics: names.map((name) => ({ name })), allowAutoTopicCreation: false };
     for (let attempt = 1; ; attempt++) {
@@ -202,8 +231,8 @@ export class KafkaClusterLog implements ClusterLog {
     return offsets;
   }
 
-  /** @returns those that a majority of the brokers name with this leader and this epoch */
-  async #agreed(leaders: readonly PartitionLeader[]): Promise<readonly PartitionLeader[]> {
+  /** @returns how many brokers there are, and name each leader with its epoch */
+  async #vote(leaders: readonly PartitionLeader[]): Promise<Votes> {
     const votes = new Map<string, number>();
     let brokerCount = 0;
     const names = [...new Set(leaders.map(({ topic }) => topic))];
@@ -217,7 +246,7 @@ export class KafkaClusterLog implements ClusterLog {
         }
       }
     }
-    return leaders.filter((leader) => 2 * (votes.get(voteOf(leader)) ?? 0) > brokerCount);
+    return { votes, brokerCount };
   }
 
   /** @returns undefined if there is no such broker, or it cannot be reached */
@@ -259,6 +288,15 @@ function topicsIn({ topics }: MetadataResponse): LogTopic[] {
     });
     return [{ topicId, topic, partitions: leaders }];
   });
+}
+
+/** @returns 0 if the broker denies the topic, and infinity if it gives no clear answer */
+function partitionCountIn({ topics }: MetadataResponse, topic: string): number {
+  const answered = topics.find(({ name }) => name === topic);
+  if (answered === undefined) return Number.POSITIVE_INFINITY;
+  if (answered.errorCode === KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION) return 0;
+  if (answered.errorCode !== KafkaErrorCode.NONE) return Number.POSITIVE_INFINITY;
+  return answered.partitions.length;
 }
 
 interface AskedTopic {

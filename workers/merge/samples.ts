@@ -6,6 +6,7 @@
  */
 import { partitionKey, type PartitionState } from '../../storage/index.ts';
 import type { LogEnd, PartitionLeader } from '../log/cluster-log.ts';
+import { provesAsOf } from '../sweep/sample-rule.ts';
 
 export interface Sample {
   readonly topicId: string;
@@ -24,7 +25,8 @@ export class Samples {
   readonly #pending = new Map<string, Pending>();
 
   /**
-   * An older sample of the same leader is kept, since it is reached first.
+   * An older sample of the same leader is kept, since it is reached first. What not every broker
+   * has confirmed is no sample: the leader may have been deposed.
    *
    * @param count the settled count before the ends were asked for
    * @param ends of all partitions that are looked after
@@ -35,7 +37,8 @@ export class Samples {
       if (end === undefined || !isSameLeader(known, end)) this.#pending.delete(key);
     }
     for (const [key, end] of ends) {
-      if (!this.#pending.has(key)) this.#pending.set(key, { ...end, count });
+      if (!end.isNamedByAll || this.#pending.has(key)) continue;
+      this.#pending.set(key, { ...end, count });
     }
   }
 
@@ -52,7 +55,10 @@ export class Samples {
     const pending = this.#pending.get(partitionKey(leader));
     if (pending === undefined || !isSameLeader(pending, leader)) return undefined;
     const asOf = state?.asOf ?? null;
-    if (cursor < pending.endOffset || (asOf !== null && asOf >= pending.count)) return undefined;
+    const { leaderEpoch } = leader;
+    if (asOf === pending.count || !provesAsOf(pending, { cursor, leaderEpoch }, asOf)) {
+      return undefined;
+    }
     const { topicId, topic, partition } = leader;
     return { topicId, topic, partition, count: pending.count };
   }

@@ -139,6 +139,18 @@ test('while a majority of the brokers names another leader nothing is sampled or
   expect(await site.stateOf('orders')).toBeUndefined();
 });
 
+test('while one broker does not name the leader it is merged, but as of nothing', async () => {
+  const { site, produce, merge, log } = siteWithTopic();
+  produce('a');
+  log.isNamedByAll = false;
+  await merge();
+  expect(await site.stateOf('orders')).toMatchObject({ cursor: 1n, asOf: null });
+  log.isNamedByAll = true;
+  await site.coordinator.requestSamples([{ topic: 'orders', partition: 0 }]);
+  await merge();
+  expect(await site.stateOf('orders')).toMatchObject({ cursor: 1n, asOf: 1 });
+});
+
 test('a lost file stops its partition, with one alarm, and no other', async () => {
   const { site, produce } = siteWithTopic(2);
   const lines: string[] = [];
