@@ -4,14 +4,20 @@
  * sixteen in each tier, and a tier is eight times the one before it, so their number grows with the
  * logarithm of the data; larger ones are as good as they get, and left to consolidation. Pure.
  */
-import type { ExtentRun } from '../extents/gather-extents.ts';
 import type { Extent, GroupState } from '../../storage/index.ts';
+import type { NamedPartition } from '../extents/segment-log.ts';
 
 export const FAN_IN = 8;
 /** A run as long as this is merged again however little is in it. */
 const RUN_EXTENTS_MAX = 2 * FAN_IN;
 /** The part of a merged file that is worth the requests on its own. */
 const WORTH_PARTS = 4;
+
+/** Extents of one partition that follow on each other, and that become one. */
+export interface ExtentRun {
+  readonly id: NamedPartition;
+  readonly extents: readonly Extent[];
+}
 
 /** What becomes one merged file. */
 export interface ReMerge {

@@ -17,9 +17,8 @@ import {
   type PlannedExtent,
 } from '../../storage/index.ts';
 import { workerError } from '../errors.ts';
-import type { ExtentRun } from '../extents/gather-extents.ts';
 import type { JobContext } from '../group-job.ts';
-import { bytesOf, planReMerges, type ReMerge } from './re-merge-plan.ts';
+import { bytesOf, planReMerges, type ExtentRun, type ReMerge } from './re-merge-plan.ts';
 
 /** Files that are written in one run; what is left comes with the next. */
 const FILES_MAX = 8;
@@ -32,7 +31,7 @@ export async function reMerge(context: JobContext, fileBytes: number): Promise<v
   for (const planned of planReMerges(group.state, fileBytes).slice(0, FILES_MAX)) {
     signal.throwIfAborted();
     try {
-      if (!(await reMergeOne(context, planned))) return;
+      if (!(await reMergeRuns(context, planned))) return;
     } catch (error) {
       if (!(error instanceof OutriggerError) || error.retriable) throw error;
       logger.error({ err: error }, 'small extents stay as they are: one cannot be read back');
@@ -40,8 +39,14 @@ export async function reMerge(context: JobContext, fileBytes: number): Promise<v
   }
 }
 
-/** @returns false if the journal took something else */
-async function reMergeOne(context: JobContext, { runs, bytes }: ReMerge): Promise<boolean> {
+/**
+ * Copies extents into one new file, by which each run becomes one extent, and commits it. Holds the
+ * file and what is read for it.
+ *
+ * @returns false if the journal took something else
+ * @throws `WORKER_OBJECT_MISSING`, `STORAGE_MERGED_CORRUPT`, and what store and journal throw
+ */
+export async function reMergeRuns(context: JobContext, { runs, bytes }: ReMerge): Promise<boolean> {
   const { group, clusterId, store, memory, failpoint, logger, progress } = context;
   const stretches = stretchesOf(runs);
   const bytesHeld = bytes + stretches.reduce((sum, { start, end }) => sum + end - start, 0);
@@ -50,15 +55,20 @@ async function reMergeOne(context: JobContext, { runs, bytes }: ReMerge): Promis
     progress.expect(bytes);
     const wanted = await readStretches(stretches, group.number, store);
     const head = { clusterId, group: group.number };
-    const file = gather(runs, wanted, (extents) => new MergedFileBuilder(head, extents));
+    // Of an extent that was cut nothing but a gap may be left: it stays, for it costs nothing.
+    const live = runs.filter(({ extents }) =>
+      extents.some((extent) => wanted.get(extent)?.rows.length),
+    );
+    if (live.length === 0) return true;
+    const file = gather(live, wanted, (extents) => new MergedFileBuilder(head, extents));
     await failpoint('re-merge:before-commit');
-    const onlyIf = (state: GroupState): boolean => areAllThere(state, runs);
+    const onlyIf = (state: GroupState): boolean => areAllThere(state, live);
     const outcome = await group.commit({ kind: 're-merge' }, file, { onlyIf });
     await failpoint('re-merge:after-commit');
     progress.advance({ records: 0, bytes });
     const extents = runs.reduce((sum, run) => sum + run.extents.length, 0);
     const what = { partitions: runs.length, extents, bytes, requests: stretches.length };
-    logger.info({ ...what, outcome: outcome.kind }, 'small extents were merged again');
+    logger.info({ ...what, outcome: outcome.kind }, 'extents were merged again');
     return outcome.kind === 'committed';
   } finally {
     memory.release(bytesHeld);

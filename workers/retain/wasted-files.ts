@@ -5,7 +5,10 @@
  */
 import { partitionKey } from '../../storage/index.ts';
 import type { Extent, GroupState, PartitionState } from '../../storage/index.ts';
-import type { ExtentRun } from '../extents/gather-extents.ts';
+import type { ExtentRun, ReMerge } from '../merge/re-merge-plan.ts';
+
+/** Of a new file; what is left of one old file may be more. */
+const FILE_BYTES = 64 * 1024 * 1024;
 
 export interface WasteLimits {
   /** A file of which less than that is live need not be old. */
@@ -14,23 +17,71 @@ export interface WasteLimits {
   readonly rewriteMs: number;
 }
 
-export interface WastedFile {
-  readonly file: number;
-  /** What is left of it. */
-  readonly liveBytes: number;
-  /** An extent each: extents of one file need not follow on each other. */
-  readonly runs: readonly ExtentRun[];
+/** What is left of a file: one run of each partition. */
+interface WastedFile {
+  readonly bytes: number;
+  readonly runs: ReadonlyMap<string, ExtentRun>;
 }
 
 /**
- * @returns by number; a file of which something is in quarantine is left alone, for it cannot die
+ * @returns what is to be copied into one file each, oldest first. A file of which something is in
+ *   quarantine is left alone, for it cannot die.
  */
-export function wastedFiles(
+export function planRewrites(state: GroupState, limits: WasteLimits, nowMs: number): ReMerge[] {
+  const rewrites: { bytes: number; readonly runs: Map<string, ExtentRun> }[] = [];
+  for (const { bytes, runs } of wastedFiles(state, limits, nowMs)) {
+    const last = rewrites.at(-1);
+    const fits = last !== undefined && last.bytes + bytes <= FILE_BYTES && follows(last.runs, runs);
+    const rewrite = fits ? last : { bytes: 0, runs: new Map<string, ExtentRun>() };
+    if (!fits) rewrites.push(rewrite);
+    rewrite.bytes += bytes;
+    for (const [key, { id, extents }] of runs) {
+      rewrite.runs.set(key, {
+        id,
+        extents: [...(rewrite.runs.get(key)?.extents ?? []), ...extents],
+      });
+    }
+  }
+  return rewrites.map(({ bytes, runs }) => ({ bytes, runs: [...runs.values()] }));
+}
+
+/** An entry replaces one run of a partition's extents: what it has before must end where this begins. */
+function follows(
+  before: ReadonlyMap<string, ExtentRun>,
+  runs: ReadonlyMap<string, ExtentRun>,
+): boolean {
+  return [...runs].every(([key, { extents }]) => {
+    const last = before.get(key)?.extents.at(-1);
+    return last === undefined || last.endOffset === extents[0]?.startOffset;
+  });
+}
+
+function wastedFiles(
   state: GroupState,
   { livePercentMin, rewriteMs }: WasteLimits,
   nowMs: number,
 ): WastedFile[] {
-  const live = new Map<number, { partition: PartitionState; extent: Extent }[]>();
+  const wasted: WastedFile[] = [];
+  const files = [...liveExtents(state)].sort(([left], [right]) => left - right);
+  for (const [file, live] of files) {
+    const known = state.files.get(file);
+    if (known === undefined) continue;
+    const bytes = live.reduce((sum, { extent }) => sum + bytesOf(extent), 0);
+    const isOld = bytes < known.bytes && nowMs - known.createdMs >= rewriteMs;
+    if (!isOld && bytes * 100 >= known.bytes * livePercentMin) continue;
+    wasted.push({ bytes, runs: runsOf(live) });
+  }
+  return wasted;
+}
+
+interface LiveExtent {
+  readonly partition: PartitionState;
+  readonly extent: Extent;
+}
+
+/** @returns by file, those without a quarantine, extents of each partition ascending */
+function liveExtents(state: GroupState): ReadonlyMap<number, LiveExtent[]> {
+  const live = new Map<number, LiveExtent[]>();
   const held = new Set<number>();
   for (const partition of state.partitions.values()) {
     for (const extent of partition.extents) {
@@ -42,32 +93,21 @@ export function wastedFiles(
       for (const { file } of extents) held.add(file);
     }
   }
-  const wasted: WastedFile[] = [];
-  for (const [file, extents] of live) {
-    const known = state.files.get(file);
-    if (known === undefined || held.has(file)) continue;
-    const liveBytes = extents.reduce((sum, { extent }) => sum + bytesOf(extent), 0);
-    const isOld = liveBytes < known.bytes && nowMs - known.createdMs >= rewriteMs;
-    if (!isOld && liveBytes * 100 >= known.bytes * livePercentMin) continue;
-    const runs = extents.map(({ partition, extent }) => ({ id: partition, extents: [extent] }));
-    wasted.push({ file, liveBytes, runs });
-  }
-  return wasted.sort((a, b) => a.file - b.file);
+  for (const file of held) live.delete(file);
+  return live;
 }
 
-/** @returns whether the extents of the runs still are what the partitions have */
-export function areThere(state: GroupState, runs: readonly ExtentRun[]): boolean {
-  return runs.every(({ id, extents }) => {
-    const now = state.partitions.get(partitionKey(id))?.extents ?? [];
-    return extents.every(({ file, startOffset, endOffset }) =>
-      now.some(
-        (extent) =>
-          extent.file === file &&
-          extent.startOffset === startOffset &&
-          extent.endOffset === endOffset,
-      ),
-    );
-  });
+/** What does not follow on the first of its partition is left for the next run. */
+function runsOf(live: readonly LiveExtent[]): ReadonlyMap<string, ExtentRun> {
+  const runs = new Map<string, ExtentRun>();
+  for (const { partition, extent } of live) {
+    const key = partitionKey(partition);
+    const before = runs.get(key)?.extents ?? [];
+    const last = before.at(-1);
+    if (last !== undefined && last.endOffset !== extent.startOffset) continue;
+    runs.set(key, { id: partition, extents: [...before, extent] });
+  }
+  return runs;
 }
 
 function bytesOf({ bytes, indexBytes }: Extent): number {

@@ -191,6 +191,31 @@ test('a file of which anything is wasted is copied once it is old', async () => 
   expect((await bench.stored(second)).length).toBe(1);
 });
 
+test('files are copied together where the extents of each partition follow on each other', async () => {
+  const site = await Bench.open();
+  const { bench } = site;
+  const [large, small] = [site.partition(0).id, site.partition(1).id];
+  for (const bytes of [9_000, 9_000, 10, 9_000]) {
+    await bench.mergeAll([
+      { ...large, batches: site.append(0, 1, bytes) },
+      { ...small, batches: site.append(1, 1, 500) },
+    ]);
+  }
+  const before = await bench.stored(small);
+  await bench.consolidate(large, []);
+  await site.run();
+  // The third file is not wasted: what lies before it and behind it becomes two files.
+  const { extents } = bench.partition(small);
+  expect(extents.map(({ file, startOffset, endOffset }) => [file, startOffset, endOffset])).toEqual(
+    [
+      [6, 0n, 2n],
+      [3, 2n, 3n],
+      [7, 3n, 4n],
+    ],
+  );
+  expect(await bench.stored(small)).toEqual(before);
+});
+
 test('an extent that was cut is copied without what lies below the start', async () => {
   const site = await Bench.open();
   const { bench } = site;
