@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Coordinator, PartitionStates } from '../coordinator/index.ts';
 import type { KeyRing } from '../kafka/index.ts';
-import type { ObjectStore } from '../storage/index.ts';
+import { StartRequests, type ObjectStore } from '../storage/index.ts';
 import { AnswerFiller } from './fetch/answer-filler.ts';
 import { BelowStart } from './fetch/below-start.ts';
 import { BatchFiller } from './fetch/batch-filler.ts';
@@ -16,6 +16,7 @@ import { BatchResolver } from './read/batch-resolver.ts';
 import { LogicalStarts } from './read/logical-starts.ts';
 import { openStoredReading, type StoredReading } from './read/open-stored-reading.ts';
 import { StoredLog } from './read/stored-log.ts';
+import { StoredOffsets } from './read/stored-offsets.ts';
 import { WalFileCache } from './read/wal-file-cache.ts';
 import { WalFileSource } from './read/wal-file-source.ts';
 import { systemClock } from '../runtime/index.ts';
@@ -55,7 +56,8 @@ export interface DataPath {
   readonly answerFiller: AnswerFiller;
   readonly belowStart: BelowStart;
   readonly starts: LogicalStarts;
-  readonly storedLog: StoredLog;
+  readonly storedOffsets: StoredOffsets;
+  readonly startRequests: StartRequests;
   readonly ratios: ObservedRatios;
 }
 
@@ -112,6 +114,8 @@ export function openDataPath(options: ProxyOptions, dependencies: DataPathDepend
   const answerFiller = new AnswerFiller({ catalog, keyRing, filler, ratios });
   const starts = new LogicalStarts();
   const storedLog = new StoredLog(stored.segments);
+  const storedOffsets = new StoredOffsets(stored.segments);
+  const startRequests = new StartRequests(store);
   const { views } = stored;
   const budget = budgets.stored;
   const belowStart = new BelowStart({ catalog, views, starts, storedLog, budget, log });
@@ -125,7 +129,8 @@ export function openDataPath(options: ProxyOptions, dependencies: DataPathDepend
     answerFiller,
     belowStart,
     starts,
-    storedLog,
+    storedOffsets,
+    startRequests,
     ratios,
   };
 }

@@ -20,6 +20,7 @@ import {
   unregisterBrokerHandler,
 } from './broker-ids.ts';
 import { createTopicsHandler } from './create-topics.ts';
+import { deleteRecordsHandler } from './delete-records.ts';
 import { deleteTopicsHandler } from './delete-topics.ts';
 import { describeClusterHandler } from './describe-cluster.ts';
 import { describeConfigsHandler } from './describe-configs.ts';
@@ -33,6 +34,7 @@ import {
   listGroupsHandler,
   listTransactionsHandler,
 } from './node-scoped.ts';
+import { offsetForLeaderEpochHandler } from './offset-for-leader-epoch.ts';
 import { saslHandshakeHandler } from './sasl.ts';
 import { shareAcknowledgeHandler } from './share-acknowledge.ts';
 
@@ -53,6 +55,8 @@ export function createHandlers(
   const { options, cluster, client, directory, topics, data, keyRing } = dependencies;
   const { catalog, admin } = topics;
   const { writer, resolver, filler, answerFiller, belowStart, ratios } = data;
+  const { starts, storedOffsets, startRequests: requests } = data;
+  const { views } = data.stored;
   const clock = systemClock;
   const answerBytesMax = options.memory.fetchResponseBytesMax;
   const leaders = new DisklessLeaders({ directory, catalog });
@@ -78,7 +82,12 @@ export function createHandlers(
       logReader: new LogReader(client),
       resolver,
       keyRing,
+      views,
+      starts,
+      storedOffsets,
     }),
+    OffsetForLeaderEpoch: offsetForLeaderEpochHandler({ catalog, views, storedOffsets }),
+    DeleteRecords: deleteRecordsHandler({ catalog, views, starts, requests }),
     Metadata: metadataHandler({ directory, leaders, cluster }),
     FindCoordinator: findCoordinatorHandler({ directory, cluster }),
     DescribeCluster: describeClusterHandler({ directory, cluster }),

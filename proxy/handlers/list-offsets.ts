@@ -1,7 +1,8 @@
 /**
- * ListOffsets by timestamp and of the largest timestamp (DESIGN §7). In a placeholder the broker
- * sees the first and the last timestamp only, so its answer is made exact within the real batch.
- * Offsets that are not found by timestamp are the broker's own.
+ * ListOffsets by timestamp, of the largest timestamp, and of the first offset (DESIGN §7 and §9).
+ * In a placeholder the broker sees the first and the last timestamp only, so its answer is made
+ * exact within the real batch. What workers trimmed in the broker's log is looked for in segments,
+ * and the first offset is the logical start. Other offsets are the broker's own.
  */
 import {
   findByTimestamp,
@@ -13,16 +14,22 @@ import {
   readPlaceholder,
   restoreBatch,
   type KeyRing,
+  type TimestampedOffset,
 } from '../../kafka/index.ts';
 import type { ConnectionContext, Reply, RequestHandler } from '../connection/handler.ts';
 import { changedReply, decodeReply, decodeRequest, headOf } from '../connection/recode.ts';
 import { proxyError } from '../errors.ts';
 import type { BatchResolver } from '../read/batch-resolver.ts';
+import type { LogicalStarts } from '../read/logical-starts.ts';
 import type { LogPartition, LogReader } from '../read/log-reader.ts';
+import type { PartitionViews } from '../read/partition-views.ts';
+import type { StoredOffsets } from '../read/stored-offsets.ts';
 import type { TopicCatalog } from '../topics/topic-catalog.ts';
 
+const EARLIEST = -2n;
 /** Asks for the record with the largest timestamp (KIP-734). */
 const MAX_TIMESTAMP = -3n;
+const OF_OURS: ReadonlySet<bigint> = new Set([EARLIEST, MAX_TIMESTAMP]);
 /** A client may ask for thousands of partitions at once, and each may need a file. */
 const LOOKUPS_AT_ONCE_MAX = 16;
 
@@ -31,6 +38,9 @@ export interface ListOffsetsDependencies {
   readonly logReader: Pick<LogReader, 'batchAt'>;
   readonly resolver: Pick<BatchResolver, 'resolve'>;
   readonly keyRing: KeyRing;
+  readonly views: Pick<PartitionViews, 'get' | 'refresh'>;
+  readonly starts: LogicalStarts;
+  readonly storedOffsets: StoredOffsets;
 }
 
 type PartitionResponse = ListOffsetsResponse['topics'][number]['partitions'][number];
@@ -68,7 +78,7 @@ function lookupsOf(catalog: Pick<TopicCatalog, 'byName'>, body: ListOffsetsReque
     const topic = catalog.byName(name);
     if (topic?.record == null) return [];
     return partitions
-      .filter(({ timestamp }) => timestamp >= 0n || timestamp === MAX_TIMESTAMP)
+      .filter(({ timestamp }) => timestamp >= 0n || OF_OURS.has(timestamp))
       .map(({ partitionIndex, timestamp }) => ({
         topic: name,
         topicId: topic.topicId,
@@ -87,11 +97,14 @@ async function refine(
 ): Promise<void> {
   const topic = response.topics.find(({ name }) => name === lookup.topic);
   const answer = topic?.partitions.find((item) => item.partitionIndex === lookup.partition);
-  if (answer === undefined || answer.errorCode !== 0 || answer.offset < 0n) return;
+  if (answer === undefined || answer.errorCode !== 0) return;
   try {
     // A broker that finds an offset leads the partition.
     const brokerId = connection.node.kind === 'bootstrap' ? null : connection.node.brokerId;
-    await refineWithin(dependencies, lookup, answer, brokerId);
+    if (lookup.timestamp !== EARLIEST && answer.offset >= 0n) {
+      await refineWithin(dependencies, lookup, answer, brokerId);
+    }
+    await searchStored(dependencies, lookup, answer);
   } catch (error) {
     if (!(error instanceof OutriggerError)) throw error;
     // The broker's offset may lie behind records that the client is looking for.
@@ -131,4 +144,40 @@ async function refineWithin(
   if (found === undefined) return;
   answer.offset = found.offset;
   answer.timestamp = found.timestamp;
+}
+
+/** Looks below the broker's log start, which may also be below the partition's own. */
+async function searchStored(
+  { views, starts, storedOffsets }: ListOffsetsDependencies,
+  lookup: Lookup,
+  answer: PartitionResponse,
+): Promise<void> {
+  // A trim that came in between would look like the user's doing.
+  const partition = await views.refresh(lookup);
+  if (partition === null) return;
+  if (lookup.timestamp === EARLIEST) {
+    const start = starts.of(partition, answer.offset);
+    if (start !== answer.offset) replace(answer, { offset: start, timestamp: answer.timestamp });
+    return;
+  }
+  const { trimIntent, consolidatedTo } = partition.view;
+  const start = starts.atLeast(partition);
+  const isDeleted = answer.offset >= 0n && answer.offset < start;
+  const end = isDeleted ? consolidatedTo : (trimIntent ?? 0n);
+  if (lookup.timestamp === MAX_TIMESTAMP) {
+    const found = await storedOffsets.ofMaxTimestamp(partition, start, end);
+    if (found === undefined) return;
+    const isFirst = answer.offset < 0n || isDeleted || found.timestamp >= answer.timestamp;
+    if (isFirst) replace(answer, found);
+    return;
+  }
+  const found = await storedOffsets.atTimestamp(partition, lookup.timestamp, start, end);
+  if (found !== undefined) replace(answer, found);
+  // What follows is not searched: no record before it is one that is asked for.
+  else if (isDeleted) replace(answer, { offset: end > start ? end : start, timestamp: -1n });
+}
+
+/** The leader epoch that the broker gave is that of another offset. */
+function replace(answer: PartitionResponse, found: TimestampedOffset): void {
+  Object.assign(answer, found, { leaderEpoch: -1 });
 }

@@ -62,3 +62,26 @@ export async function complete<Value>(look: () => Lookup<Value>): Promise<Settle
   const message = 'The memory for consumers that lag is too small for all of them at once.';
   throw proxyError('PROXY_FILL_UNAVAILABLE', message, { retriable: true });
 }
+
+/**
+ * @param key of the object that is searched
+ * @returns what is found, undefined if the object does not have it
+ * @throws `PROXY_FILL_UNAVAILABLE` (retriable), `PROXY_OBJECT_MISSING`, `PROXY_OBJECT_CORRUPT`
+ */
+export async function expectFound<Value>(
+  key: string,
+  look: () => Lookup<Value>,
+): Promise<Value | undefined> {
+  const lookup = look();
+  if (lookup.kind === 'found') return lookup.value;
+  const settled = await complete(look);
+  if (settled.kind === 'found') return settled.value;
+  if (settled.kind === 'absent') return undefined;
+  const details = { key };
+  if (settled.kind === 'gone') {
+    const message = 'An object with a part of a log is gone from the object store.';
+    throw proxyError('PROXY_OBJECT_MISSING', message, { details });
+  }
+  const message = 'An object with a part of a log cannot be read back.';
+  throw proxyError('PROXY_OBJECT_CORRUPT', message, { details, cause: settled.cause });
+}

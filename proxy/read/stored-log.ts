@@ -8,10 +8,9 @@
 import assert from 'node:assert/strict';
 import { baseOffset } from '../../kafka/index.ts';
 import { AbortedSearch } from '../../storage/index.ts';
-import { proxyError } from '../errors.ts';
-import { complete, type Lookup } from './lookup.ts';
+import { expectFound } from './lookup.ts';
 import type { OpenTransaction, SegmentReader } from './segment-reader.ts';
-import { segmentsFrom, type SegmentPiece, type StoredPartition } from './stored-partition.ts';
+import { segmentsFrom, type StoredPartition } from './stored-partition.ts';
 
 export interface AbortedData {
   readonly producerId: bigint;
@@ -50,7 +49,7 @@ export class StoredLog {
     for (const piece of segmentsFrom(partition, from)) {
       if (piece.segment.startOffset >= to) break;
       const start = piece.segment.startOffset > from ? piece.segment.startOffset : from;
-      let placed = await this.#find(piece, () => this.#segments.batchAt(piece, start));
+      let placed = await expectFound(piece.key, () => this.#segments.batchAt(piece, start));
       while (placed !== undefined) {
         const { batch, position } = placed;
         const isFull = batches.length > 0 && bytes + batch.length > bytesMax;
@@ -58,7 +57,7 @@ export class StoredLog {
         batches.push(batch);
         bytes += batch.length;
         const next = position + batch.length;
-        placed = await this.#find(piece, () => this.#segments.batchFrom(piece, next));
+        placed = await expectFound(piece.key, () => this.#segments.batchFrom(piece, next));
       }
     }
     return batches;
@@ -73,38 +72,18 @@ export class StoredLog {
     const search = new AbortedSearch(from, to);
     let undecided: readonly OpenTransaction[] = [];
     for (const piece of segmentsFrom(partition, from)) {
-      const indexes = await this.#get(piece, () => this.#segments.indexesOf(piece));
+      const indexes = await expectFound(piece.key, () => this.#segments.indexesOf(piece));
+      assert(indexes !== undefined, 'a segment has indexes');
       if (search.add(indexes.aborted())) {
         undecided = [];
         break;
       }
-      const end = await this.#get(piece, () => this.#segments.endOf(piece));
+      const end = await expectFound(piece.key, () => this.#segments.endOf(piece));
+      assert(end !== undefined, 'a segment has an end');
       undecided = end.openTransactions.filter(({ firstOffset }) => firstOffset < to);
       // Whatever has data in the range is decided by now, or open at the end of the segment.
       if (piece.segment.endOffset >= to && undecided.length === 0) break;
     }
     return { aborted: search.result(), undecided };
-  }
-
-  async #get<Value>(piece: SegmentPiece, look: () => Lookup<Value>): Promise<Value> {
-    const value = await this.#find(piece, look);
-    assert(value !== undefined, 'a segment has indexes');
-    return value;
-  }
-
-  /** @returns undefined if the segment has none */
-  async #find<Value>({ key }: SegmentPiece, look: () => Lookup<Value>): Promise<Value | undefined> {
-    const lookup = look();
-    if (lookup.kind === 'found') return lookup.value;
-    const settled = await complete(look);
-    if (settled.kind === 'found') return settled.value;
-    if (settled.kind === 'absent') return undefined;
-    const details = { key };
-    if (settled.kind === 'gone') {
-      const message = 'A segment is gone from the object store.';
-      throw proxyError('PROXY_OBJECT_MISSING', message, { details });
-    }
-    const message = 'A segment cannot be read back.';
-    throw proxyError('PROXY_OBJECT_CORRUPT', message, { details, cause: settled.cause });
   }
 }
