@@ -26,6 +26,8 @@ export interface ConsolidateOptions {
 
 /** After that no segment is begun: there are other jobs. */
 const RUN_MS_MAX = 60_000;
+/** How long a partition rests that cannot be consolidated: finding out again reads a lot. */
+const REST_MS = 600_000;
 /** Segments that one entry makes count. */
 const SEGMENTS_PER_ENTRY = 64;
 /** Placeholders are not expected in a log that is backfilled. */
@@ -44,18 +46,30 @@ const PARTITION_ERRORS: ReadonlySet<string> = new Set([
 
 /** @returns the job, one for all groups of a process: they share what backfill may read */
 export function createConsolidateJob(options: ConsolidateOptions): GroupJob {
-  const reading = {
-    throttle: new ByteThrottle(options.backfillBytesPerSecond),
-    walFiles: new WalFiles(WAL_CACHE_BYTES),
+  const shared: Shared = {
+    options,
+    reading: {
+      throttle: new ByteThrottle(options.backfillBytesPerSecond),
+      walFiles: new WalFiles(WAL_CACHE_BYTES),
+    },
+    restsUntilMs: new Map(),
   };
   return {
     name: 'consolidate',
     intervalMs: options.intervalMs,
     run: async (context) => {
       await startBackfills(context);
-      await new Consolidation(context, options, reading).run();
+      await new Consolidation(context, shared).run();
     },
   };
+}
+
+/** What the runs of a process have in common. */
+interface Shared {
+  readonly options: ConsolidateOptions;
+  readonly reading: BrokerReading;
+  /** On the monotonic clock, by partition: of those that could not be consolidated. */
+  readonly restsUntilMs: Map<string, number>;
 }
 
 /** A segment that no entry names yet. */
@@ -66,19 +80,22 @@ interface Made {
 
 class Consolidation {
   readonly #context: JobContext;
-  readonly #segmentBytesMax: number;
-  readonly #reading: BrokerReading;
+  readonly #shared: Shared;
   readonly #endMs: number;
   /** Partitions that are left for the next run, by key. */
   readonly #left = new Set<string>();
   #made: Made[] = [];
   #isLost = false;
 
-  constructor(context: JobContext, options: ConsolidateOptions, reading: BrokerReading) {
+  constructor(context: JobContext, shared: Shared) {
     this.#context = context;
-    this.#segmentBytesMax = options.segmentBytesMax;
-    this.#reading = reading;
-    this.#endMs = context.clock.monotonicMs() + RUN_MS_MAX;
+    this.#shared = shared;
+    const nowMs = context.clock.monotonicMs();
+    this.#endMs = nowMs + RUN_MS_MAX;
+    for (const [key, untilMs] of shared.restsUntilMs) {
+      if (untilMs <= nowMs) shared.restsUntilMs.delete(key);
+      else this.#left.add(key);
+    }
   }
 
   async run(): Promise<void> {
@@ -103,7 +120,7 @@ class Consolidation {
       ([key, { cursor, consolidatedTo }]) => consolidatedTo < cursor && !this.#left.has(key),
     );
     const known = await settings.get(open.map(([, { topic }]) => topic));
-    const limits = { nowMs: clock.wallMs(), segmentBytesMax: this.#segmentBytesMax };
+    const limits = { nowMs: clock.wallMs(), segmentBytesMax: this.#shared.options.segmentBytesMax };
     const planned = open.flatMap(([, partition]) => {
       const configured = known.get(partition.topic);
       if (configured === undefined) return [];
@@ -123,16 +140,18 @@ class Consolidation {
 
   async #make(source: SegmentSource): Promise<void> {
     const { partition } = source;
-    const { logger } = this.#context;
+    const key = partitionKey(partition);
+    const { logger, clock } = this.#context;
     const { topic, partition: number } = partition;
     try {
-      const segment = await makeSegment(this.#context, source, this.#reading);
-      if (segment === undefined) this.#left.add(partitionKey(partition));
+      const segment = await makeSegment(this.#context, source, this.#shared.reading);
+      if (segment === undefined) this.#left.add(key);
       else this.#made.push({ partition, segment });
     } catch (error) {
       const isAlone = error instanceof OutriggerError && PARTITION_ERRORS.has(error.code);
       if (!isAlone) throw error;
-      this.#left.add(partitionKey(partition));
+      this.#left.add(key);
+      this.#shared.restsUntilMs.set(key, clock.monotonicMs() + REST_MS);
       logger.error({ err: error, topic, partition: number }, 'a partition is not consolidated');
     }
   }

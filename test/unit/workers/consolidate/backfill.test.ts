@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import * as fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import {
   baseOffset,
   buildPlaceholder,
@@ -9,6 +9,7 @@ import {
   lastOffset,
 } from '../../../../kafka/index.ts';
 import { createConsolidateJob } from '../../../../workers/consolidate/consolidate-job.ts';
+import type { GroupJob } from '../../../../workers/group-job.ts';
 import type { FakePartition } from '../../../support/fake-cluster-log.ts';
 import { appendLog, JobWorld } from '../../../support/job-world.ts';
 import { randomLogs } from '../../storage/segment/random-log.ts';
@@ -18,7 +19,11 @@ const OPTIONS = {
   segmentBytesMax: 1024 * 1024,
   backfillBytesPerSecond: null,
 };
-const job = createConsolidateJob(OPTIONS);
+let job: GroupJob;
+
+beforeEach(() => {
+  job = createConsolidateJob(OPTIONS);
+});
 const BATCH_BYTES = 980;
 
 function plain(): Buffer {
@@ -195,6 +200,7 @@ test('wherever workers are killed, a backfilled log is whole', async () => {
   });
   await fc.assert(
     fc.asyncProperty(scenario, async ({ log, markedAt, kills, segmentBytes }) => {
+      job = createConsolidateJob(OPTIONS);
       const before = log.batches.slice(0, markedAt);
       const room = await marked(before);
       const { world, orders } = room;

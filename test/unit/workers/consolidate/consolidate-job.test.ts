@@ -1,9 +1,10 @@
 import * as fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { baseOffset, buildRecordBatch, lastOffset } from '../../../../kafka/index.ts';
 import { entryKey, SEGMENT_PREFIX } from '../../../../storage/index.ts';
 import type { AbortedTransaction } from '../../../../storage/index.ts';
 import { createConsolidateJob } from '../../../../workers/consolidate/consolidate-job.ts';
+import type { GroupJob } from '../../../../workers/group-job.ts';
 import { openSegment } from '../../../../workers/extents/segment-log.ts';
 import type { FakePartition } from '../../../support/fake-cluster-log.ts';
 import { appendLog, JobWorld } from '../../../support/job-world.ts';
@@ -15,7 +16,11 @@ const OPTIONS = {
   segmentBytesMax: 1024 * 1024,
   backfillBytesPerSecond: null,
 };
-const job = createConsolidateJob(OPTIONS);
+let job: GroupJob;
+
+beforeEach(() => {
+  job = createConsolidateJob(OPTIONS);
+});
 const DAY_MS = 86_400_000;
 
 function plain(valueBytes = 900, baseTimestamp = BigInt(Date.UTC(2027, 0, 1))): Buffer {
@@ -147,6 +152,11 @@ test('a lost or damaged file stops its partition, and no other', async () => {
   expect(ends(world, others)).toEqual([5]);
   expect(world.troubles).toHaveLength(1);
   expect(world.troubles[0]).toMatch(/WORKER_OBJECT_MISSING.*"topic":"orders"/);
+  await world.run(job);
+  expect(world.troubles).toHaveLength(1);
+  await world.clock.advance(600_000);
+  await world.run(job);
+  expect(world.troubles).toHaveLength(2);
 });
 
 test('a topic that was made anew, or has no leader, is left alone', async () => {
@@ -230,6 +240,7 @@ test('wherever a worker is killed, segments hold the log, each batch once and in
   });
   await fc.assert(
     fc.asyncProperty(scenario, async ({ log, steps, segmentBytes }) => {
+      job = createConsolidateJob(OPTIONS);
       const { world, orders } = await worldOf();
       world.settings.set('orders', { segmentBytes });
       orders.logStartOffset = log.startOffset;
