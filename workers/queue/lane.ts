@@ -16,8 +16,8 @@ const BACKOFF_FIRST_MS = 1_000;
 const KEPT_JOBS = 20;
 /** A lock that is not renewed for so long was a dead process's: its job is given to another. */
 const LOCK_MS = 30_000;
-/** For the commands of opening, scheduling and closing, which wait while Redis is down. */
-const COMMAND_MS = 5_000;
+/** For each step of closing, which may wait for Redis. */
+const COMMAND_MS = 2_000;
 /** A job that was not seen for so many intervals is scheduled anew. */
 const OVERDUE_INTERVALS = 3;
 const OVERDUE_MS_MIN = 60_000;
@@ -46,7 +46,8 @@ export class Lane {
   readonly #worker: Worker;
   /** By job. */
   readonly #seenMs = new Map<string, number>();
-  #running: string | undefined;
+  #isRunning = false;
+  #lastRun: Promise<void> = Promise.resolve();
   #scheduling: Promise<void> | undefined;
 
   /** Runs jobs from now on; `schedule` says when. */
@@ -55,7 +56,12 @@ export class Lane {
     this.#options = options;
     const shared = { connection: connection.client, prefix };
     this.#queue = new Queue(name, shared);
-    this.#worker = new Worker(name, async (job) => this.#run(job), {
+    const run = async (job: Job): Promise<void> => {
+      const running = this.#run(job);
+      this.#lastRun = running.catch(() => undefined);
+      await running;
+    };
+    this.#worker = new Worker(name, run, {
       ...shared,
       concurrency: 1,
       lockDuration: LOCK_MS,
@@ -91,8 +97,11 @@ export class Lane {
    * @param timeoutMs how long
    */
   async close(timeoutMs: number): Promise<void> {
-    const idle = await within(timeoutMs, this.#worker.close());
-    if (!idle) await within(COMMAND_MS, this.#worker.close(true));
+    const closing = this.#worker.close();
+    await within(timeoutMs, this.#lastRun);
+    // Without Redis it would wait to say how the last run ended.
+    const isClosed = await within(COMMAND_MS, closing);
+    if (!isClosed) await within(COMMAND_MS, this.#worker.close(true));
     await within(COMMAND_MS, this.#queue.close());
   }
 
@@ -102,7 +111,8 @@ export class Lane {
       const known = await this.#queue.getJobScheduler(job.name);
       const isOverdue = this.#isOverdue(job);
       if (known?.every === job.intervalMs && !isOverdue) continue;
-      if (isOverdue) logger.warn({ job: job.name, queue: name }, 'an overdue job is scheduled anew');
+      if (isOverdue)
+        logger.warn({ job: job.name, queue: name }, 'an overdue job is scheduled anew');
       this.#seenMs.set(job.name, clock.monotonicMs());
       await this.#queue.upsertJobScheduler(
         job.name,
@@ -116,7 +126,7 @@ export class Lane {
   }
 
   #isOverdue({ name, intervalMs }: LaneJob): boolean {
-    if (this.#running !== undefined) return false;
+    if (this.#isRunning) return false;
     const sinceMs = this.#options.clock.monotonicMs() - (this.#seenMs.get(name) ?? 0);
     return sinceMs > Math.max(OVERDUE_MS_MIN, OVERDUE_INTERVALS * intervalMs);
   }
@@ -126,7 +136,7 @@ export class Lane {
     // A job of another version of the program.
     const known = jobs.find(({ name }) => name === job.name);
     if (known === undefined) return;
-    this.#running = job.name;
+    this.#isRunning = true;
     try {
       await known.run((progress) => {
         job.updateProgress(progress).catch((error: unknown) => {
@@ -134,7 +144,7 @@ export class Lane {
         });
       });
     } finally {
-      this.#running = undefined;
+      this.#isRunning = false;
       this.#seenMs.set(job.name, clock.monotonicMs());
     }
   }
