@@ -18,7 +18,8 @@ const STEPS = 2;
 /** Exit code 1 if Redis has more than the bucket. */
 export async function rebuild(args: RebuildArguments): Promise<void> {
   await Site.use(args.config, async (site) => {
-    const { store, clusterId, groupCount } = await site.bucket();
+    const bucket = await site.bucket();
+    const { store, clusterId, groupCount } = bucket;
     const coordinator = await site.coordinator(store, clusterId);
     const bar = new ProgressBar('partition groups', groupCount * STEPS);
     const startedMs = systemClock.monotonicMs();
@@ -36,6 +37,8 @@ export async function rebuild(args: RebuildArguments): Promise<void> {
     }).finally(() => bar.stop());
     const seconds = (systemClock.monotonicMs() - startedMs) / 1_000;
     console.log(describe(groups, seconds));
+    // Connecting is enough: whoever finds that Redis does not have the topics copies them.
+    if (args.dryRun !== true) console.log(`${(await site.topics(bucket)).topics().size} topics`);
     if (groups.some(({ outcome }) => outcome === 'ahead')) process.exitCode = 1;
   });
 }
