@@ -3,6 +3,7 @@ export * from './coordinator.ts';
 export * from './errors.ts';
 export * from './member-id.ts';
 export type { RedisAddress, RedisEndpoint } from './redis/endpoint.ts';
+export * from './partition-states.ts';
 export * from './redis/queue-connection.ts';
 export * from './redis-coordinator.ts';
 export * from './redis-worker-coordinator.ts';

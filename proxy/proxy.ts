@@ -11,7 +11,8 @@ import {
   SoloCoordinator,
   StoreSettledRangeClaims,
   type Coordinator,
-  type PartitionStates,
+  createPartitionStates,
+  type OpenPartitionStates,
 } from '../coordinator/index.ts';
 import type { TlsOptions } from '../kafka/index.ts';
 import { openStorage, openStore, TopicRecordStore, type ObjectStore } from '../storage/index.ts';
@@ -88,7 +89,8 @@ async function open(
   opened.onClose(() => topics.close());
   const { catalog } = topics;
   const budgets = memoryBudgets(options);
-  const states: PartitionStates = { get: async () => undefined };
+  const states = openStates(options, clusterId, store, log);
+  opened.onClose(() => states.close());
   const path = { clusterId, store, coordinator, states, catalog, keyRing, budgets, log };
   const data = openDataPath(options, path);
   opened.onClose(() => data.writer.close(options.wal.produceTimeoutMs));
@@ -159,6 +161,16 @@ async function openCoordinator(
     settledRangeClaims: new StoreSettledRangeClaims(store, clusterId),
     logger,
   });
+}
+
+function openStates(
+  { redis: endpoint }: ProxyOptions,
+  clusterId: string,
+  store: ObjectStore,
+  logger: Logger,
+): OpenPartitionStates {
+  const redis = endpoint === null ? null : { endpoint, namespace: REDIS_NAMESPACE };
+  return createPartitionStates({ redis, store, clusterId, logger });
 }
 
 async function openListeners(

@@ -29,7 +29,7 @@ const first = stateOf(1, [
   partition(1, { cursor: 5n, extents: [extent(1, 0n, 5n)] }),
 ]);
 const second = stateOf(2, [
-  ...first.partitions.values().take(1),
+  ...[...first.partitions.values()].slice(0, 1),
   partition(2, { cursor: 2n ** 60n, consolidatedTo: 2n ** 60n, segments: [segment(1, 0n, 9n)] }),
 ]);
 

@@ -103,12 +103,11 @@ export function stateOf(number: number, partitions: readonly PartitionState[]): 
 
 /** The partitions of a group as a reader is to see them, by key. */
 export function viewsOf(group: number, { partitions }: GroupState): Map<string, PartitionView> {
-  return new Map(
-    [...partitions].map(([key, { quarantined: _, asOf: _asOf, ...view }]) => [
-      key,
-      { ...view, group },
-    ]),
-  );
+  const views = new Map<string, PartitionView>();
+  for (const [key, { quarantined: _, asOf: _asOf, ...view }] of partitions) {
+    views.set(key, { ...view, group });
+  }
+  return views;
 }
 
 /** What Redis has of a group, by key. */

@@ -1,0 +1,96 @@
+/**
+ * What the journals in the bucket say of partitions, for readers without a Redis. Journals are only
+ * read, kept open so that each look costs a request or two, and forgotten when they take too much
+ * memory together; concurrent looks at one group share one.
+ */
+import { randomBytes } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { Logger } from 'pino';
+import type { Clock } from '../runtime/index.ts';
+import { Journal, partitionKey } from '../storage/index.ts';
+import type { GroupState, ObjectStore, PartitionId, PartitionState } from '../storage/index.ts';
+
+/** Extents, segments and partitions in all open journals: a few hundred bytes each. */
+const ITEMS_MAX = 500_000;
+/** How old an answer may be. */
+const REFRESH_MS = 2_000;
+/** Journals that nobody asks for, because Redis is back, are forgotten. */
+const IDLE_MS = 300_000;
+
+export interface JournalStatesOptions {
+  readonly store: ObjectStore;
+  /** The Kafka cluster's id. */
+  readonly clusterId: string;
+  readonly clock: Pick<Clock, 'monotonicMs' | 'wallMs'>;
+  readonly logger: Logger;
+}
+
+interface OpenJournal {
+  readonly journal: Journal;
+  readonly lookedMs: number;
+}
+
+export class JournalStates {
+  readonly #options: JournalStatesOptions;
+  readonly #journals: LRUCache<number, OpenJournal>;
+  readonly #looking = new Map<number, Promise<GroupState>>();
+
+  constructor(options: JournalStatesOptions) {
+    this.#options = options;
+    const { clock } = options;
+    this.#journals = new LRUCache({
+      maxSize: ITEMS_MAX,
+      sizeCalculation: ({ journal }) => itemsOf(journal.state),
+      ttl: IDLE_MS,
+      updateAgeOnGet: true,
+      perf: { now: () => clock.monotonicMs() },
+    });
+  }
+
+  /** @throws what `Journal.open` throws */
+  async get(group: number, id: PartitionId): Promise<PartitionState | undefined> {
+    const known = this.#journals.get(group);
+    const nowMs = this.#options.clock.monotonicMs();
+    const isFresh = known !== undefined && nowMs - known.lookedMs < REFRESH_MS;
+    const state = isFresh ? known.journal.state : await this.#look(group);
+    return state.partitions.get(partitionKey(id));
+  }
+
+  #look(group: number): Promise<GroupState> {
+    let looking = this.#looking.get(group);
+    if (looking === undefined) {
+      looking = this.#read(group).finally(() => this.#looking.delete(group));
+      this.#looking.set(group, looking);
+    }
+    return looking;
+  }
+
+  async #read(group: number): Promise<GroupState> {
+    const { clock, store, clusterId, logger } = this.#options;
+    const lookedMs = clock.monotonicMs();
+    const known = this.#journals.get(group);
+    await known?.journal.catchUp();
+    const journal =
+      known?.journal ??
+      (await Journal.open({
+        store,
+        clusterId,
+        group,
+        logger,
+        random: randomBytes,
+        now: () => clock.wallMs(),
+        readOnly: true,
+      }));
+    // What is larger than all that may be kept is read again each time.
+    this.#journals.set(group, { journal, lookedMs });
+    return journal.state;
+  }
+}
+
+function itemsOf({ partitions, files }: GroupState): number {
+  let items = 1 + files.size;
+  for (const { extents, segments } of partitions.values()) {
+    items += 1 + extents.length + segments.length;
+  }
+  return items;
+}
