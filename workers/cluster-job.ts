@@ -7,7 +7,7 @@
 import type { GroupState } from '../storage/index.ts';
 import type { JobContext } from './group-job.ts';
 
-export const CLUSTER_JOBS = ['sweep-wal'] as const;
+export const CLUSTER_JOBS = ['sweep-wal', 'classic-again'] as const;
 export type ClusterJobName = (typeof CLUSTER_JOBS)[number];
 
 export interface AllGroups {

@@ -1,6 +1,7 @@
 /**
  * The jobs there are. Each is made from its own part of the options; nothing else knows them all.
  */
+import { createClassicAgainJob } from './classic-again/classic-again-job.ts';
 import type { ClusterJob } from './cluster-job.ts';
 import { createCompactJob } from './compact/compact-job.ts';
 import { createConsolidateJob } from './consolidate/consolidate-job.ts';
@@ -28,6 +29,6 @@ export function createGroupJobs(options: JobOptions, watch: JobWatch): readonly 
 }
 
 /** @returns the jobs of the whole cluster */
-export function createClusterJobs(_options: JobOptions): readonly ClusterJob[] {
-  return [];
+export function createClusterJobs(options: JobOptions): readonly ClusterJob[] {
+  return [createClassicAgainJob(options.retain.intervalMs)];
 }

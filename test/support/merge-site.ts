@@ -56,7 +56,7 @@ export interface WorkerWorld
   extends Pick<JobContext, 'clock' | 'clusterId' | 'coordinator' | 'keyRing' | 'log' | 'store'> {
   readonly groupCount: number;
   /** By topic id. */
-  readonly topics: ReadonlyMap<string, TopicRecord>;
+  readonly topics: Map<string, TopicRecord>;
 }
 
 export class MergeSite implements WorkerWorld {
@@ -226,7 +226,10 @@ export class SiteWorker {
       clusterId,
       store,
       log,
-      topics: { topics: () => topics },
+      topics: {
+        topics: () => topics,
+        publishTopic: (record) => topics.set(record.topicId, record),
+      },
       settings: { get: async () => new Map() },
       coordinator,
       keyRing,

@@ -36,7 +36,7 @@ export interface MergeRunOptions {
   readonly walFiles: WalFiles;
   /** Bytes of a merged file at most, but for a single batch that is larger. */
   readonly fileBytes: number;
-  /** Keys of partitions whose epochs are known to prove nothing. */
+  /** Keys of partitions of which the epoch merged last is known to prove nothing. */
   readonly distrusted: Set<string>;
 }
 
@@ -172,6 +172,7 @@ export class MergeRun {
       reader.commitTo(endOf(batches));
       const last = batches.at(-1);
       assert(last !== undefined, 'a part has batches');
+      this.#options.distrusted.delete(partitionKey(reader.leader));
       tails.remember(reader.leader, { ...offsetsOf(last), origin: last.origin });
       const records = batches.reduce((sum, batch) => sum + recordsOf(batch), 0);
       const partBytes = batches.reduce((sum, { length }) => sum + length, 0);

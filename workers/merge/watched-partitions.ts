@@ -81,6 +81,7 @@ function startOffsetIn(
 
 function hasLeft(record: TopicRecord | undefined, state: PartitionState | undefined): boolean {
   if (record === undefined || state === undefined || record.diskless) return false;
+  if (record.placeholdersLeft !== true) return true;
   const end = record.placeholdersEnd?.[state.partition];
   return end !== undefined && state.cursor >= BigInt(end);
 }

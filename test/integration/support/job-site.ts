@@ -111,7 +111,7 @@ export class JobSite {
     for await (const record of new TopicRecordStore(store).list()) {
       records.set(record.topicId, record);
     }
-    const topics = { topics: () => records };
+    const topics = { topics: () => records, publishTopic: () => {} };
     return {
       group: {
         number: GROUP,
