@@ -4,6 +4,8 @@
  * an entry of its own, in order: a tombstone goes only after all that it deletes.
  */
 import assert from 'node:assert/strict';
+import { setImmediate } from 'node:timers/promises';
+import { recordCount } from '../../kafka/index.ts';
 import { SegmentRewriter, partitionKey } from '../../storage/index.ts';
 import type { GroupState, PartitionState, Segment } from '../../storage/index.ts';
 import { workerError } from '../errors.ts';
@@ -17,6 +19,9 @@ import { PartitionHistory } from './partition-history.ts';
 
 /** What is put together into one segment is held in memory until it is put. */
 const GROUP_BYTES_MAX = 128 * 1024 * 1024;
+
+/** About 20 ms of work, after which merges and leases have their turn. */
+const RECORDS_PER_TURN = 10_000;
 
 export type PassOutcome =
   /** All that may be cleaned is. */
@@ -82,6 +87,7 @@ function bytesMaxOf({ settings }: CompactionPlan): number {
 async function indexDirty({ context, stored, history, plan, cleaner }: Pass): Promise<boolean> {
   const { partition, firstDirtyOffset } = plan;
   const { signal, progress } = context;
+  const turns = new Turns();
   for (const segment of plan.segments) {
     const { startOffset, endOffset, bytes } = segment;
     if (endOffset <= firstDirtyOffset) continue;
@@ -89,6 +95,7 @@ async function indexDirty({ context, stored, history, plan, cleaner }: Pass): Pr
     cleaner.expectToIndex(history.abortedIn(from, endOffset));
     const batches = stored.segmentBatches(partition, segment, from, endOffset, { signal });
     for await (const batch of batches) {
+      await turns.take(batch.bytes);
       if (cleaner.index(batch.bytes)) continue;
       if (cleaner.endOffset > firstDirtyOffset) return false;
       throw tooManyKeys(partition, batch.baseOffset);
@@ -142,6 +149,7 @@ async function cleanedRun(pass: Pass, run: readonly Segment[]): Promise<CleanedR
   const { manifest, indexes } = await stored.openSegment(plan.partition, last, { signal });
   const rewriter = new SegmentRewriter(run[0]?.baseOffset ?? last.baseOffset, indexes.state());
   const kept: Buffer[] = [];
+  const turns = new Turns();
   let isChanged = run.length > 1;
   for (const segment of run) {
     const { startOffset, endOffset, bytes } = segment;
@@ -150,6 +158,7 @@ async function cleanedRun(pass: Pass, run: readonly Segment[]): Promise<CleanedR
       signal,
     });
     for await (const batch of batches) {
+      await turns.take(batch.bytes);
       const isLast = segment === last && batch.lastOffset === manifest.endOffset;
       const cleaned = cleaner.clean(batch.bytes, isLast);
       isChanged ||= cleaned.kept !== batch.bytes;
@@ -182,6 +191,18 @@ async function put(pass: Pass, run: readonly Segment[], cleaned: CleanedRun): Pr
     { signal },
   );
   return segment;
+}
+
+/** Lets others run between batches. */
+class Turns {
+  #records = 0;
+
+  async take(batch: Buffer): Promise<void> {
+    this.#records += recordCount(batch);
+    if (this.#records < RECORDS_PER_TURN) return;
+    this.#records = 0;
+    await setImmediate();
+  }
 }
 
 function lastOf(run: readonly Segment[]): Segment {
