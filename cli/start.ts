@@ -15,7 +15,7 @@ import { openLog } from './logger.ts';
 export async function start(configFile: string | undefined): Promise<void> {
   const loaded = readConfig(configFile);
   const { values, failpoint } = loaded;
-  const log = openLog(loaded);
+  const log = openLog(loaded, { member: loaded.values['member.id'] });
   const stopRequested = firstSignal();
   const options = proxyOptionsOf(values);
   const workerOptions = values['worker.embedded'] ? workerOptionsOf(values) : undefined;

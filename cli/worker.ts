@@ -12,7 +12,7 @@ import { openLog } from './logger.ts';
  */
 export async function worker(configFile: string | undefined): Promise<void> {
   const loaded = readConfig(configFile);
-  const log = openLog(loaded);
+  const log = openLog(loaded, { worker: process.pid });
   const stopRequested = firstSignal();
   const options = workerOptionsOf(loaded.values);
   const running = await startWorker(options, log, { failpoint: failpointOf(loaded.failpoint) });
