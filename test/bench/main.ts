@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Kafka, startKafka } from '../../docker/local/kafka.ts';
 import { say } from '../../docker/local/progress.ts';
+import { measureLagging } from './lagging.ts';
+import { laggingSection } from './lagging-report.ts';
 import { measureLatency } from './latency.ts';
 import { measureMemory } from './memory.ts';
 import type { ClientSettings } from './perf-tools.ts';
@@ -44,10 +46,23 @@ interface Extent {
   readonly records: number;
   readonly latencySeconds: number;
   readonly memorySeconds: number;
+  readonly laggingMebibytes: number;
 }
 
-const FULL: Extent = { rounds: 5, records: 200_000, latencySeconds: 20, memorySeconds: 30 };
-const QUICK: Extent = { rounds: 1, records: 50_000, latencySeconds: 5, memorySeconds: 10 };
+const FULL: Extent = {
+  rounds: 5,
+  records: 200_000,
+  latencySeconds: 20,
+  memorySeconds: 30,
+  laggingMebibytes: 5_120,
+};
+const QUICK: Extent = {
+  rounds: 1,
+  records: 50_000,
+  latencySeconds: 5,
+  memorySeconds: 10,
+  laggingMebibytes: 256,
+};
 
 const SECTIONS = {
   throughput: {
@@ -71,6 +86,13 @@ const SECTIONS = {
     title: 'Memory under too much load',
     run: async (kafka: Kafka, { memorySeconds: seconds }: Extent): Promise<string> =>
       memorySection(await measureMemory({ kafka, seconds })),
+  },
+  lagging: {
+    title: 'Consumers far behind',
+    run: async (kafka: Kafka, { rounds, latencySeconds, laggingMebibytes }: Extent) => {
+      const options = { kafka, rounds, mebibytes: laggingMebibytes, tailSeconds: latencySeconds };
+      return laggingSection(await measureLagging(options), laggingMebibytes);
+    },
   },
 } as const;
 

@@ -163,7 +163,8 @@ function settingsText(settings: ClientSettings): string {
   return entries.length === 0 ? 'no settings of its own' : entries.join(', ');
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** @returns a table in Markdown */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
