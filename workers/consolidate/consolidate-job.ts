@@ -3,11 +3,11 @@
  * then the next of those that still are, until none is or the run has lasted long enough for other
  * jobs to have their turn. What it made counts once an entry of the journal names it.
  */
-import { OutriggerError } from '../../kafka/index.ts';
 import { partitionKey } from '../../storage/index.ts';
 import type { Change, GroupState, PartitionState, Segment } from '../../storage/index.ts';
 import type { GroupJob, JobContext } from '../group-job.ts';
 import type { PartitionLeader } from '../log/cluster-log.ts';
+import { concernsPartition } from '../partition-errors.ts';
 import { WalFiles } from '../wal/wal-files.ts';
 import type { BrokerReading } from './broker-batches.ts';
 import { ByteThrottle } from './byte-throttle.ts';
@@ -32,17 +32,6 @@ const REST_MS = 600_000;
 const SEGMENTS_PER_ENTRY = 64;
 /** Placeholders are not expected in a log that is backfilled. */
 const WAL_CACHE_BYTES = 16 * 1024 * 1024;
-
-/** What concerns one partition, and must not keep the others from being looked after. */
-const PARTITION_ERRORS: ReadonlySet<string> = new Set([
-  'STORAGE_KEY_INVALID',
-  'STORAGE_MERGED_CORRUPT',
-  'STORAGE_SEGMENT_CORRUPT',
-  'WORKER_BATCH_UNSUPPORTED',
-  'WORKER_OBJECT_CORRUPT',
-  'WORKER_OBJECT_MISSING',
-  'WORKER_PLACEHOLDER_UNKNOWN',
-]);
 
 /** @returns the job, one for all groups of a process: they share what backfill may read */
 export function createConsolidateJob(options: ConsolidateOptions): GroupJob {
@@ -148,8 +137,7 @@ class Consolidation {
       if (segment === undefined) this.#left.add(key);
       else this.#made.push({ partition, segment });
     } catch (error) {
-      const isAlone = error instanceof OutriggerError && PARTITION_ERRORS.has(error.code);
-      if (!isAlone) throw error;
+      if (!concernsPartition(error)) throw error;
       this.#left.add(key);
       this.#shared.restsUntilMs.set(key, clock.monotonicMs() + REST_MS);
       logger.error({ err: error, topic, partition: number }, 'a partition is not consolidated');

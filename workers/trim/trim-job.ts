@@ -6,10 +6,12 @@
 import { hasCode, OutriggerError } from '../../kafka/index.ts';
 import { partitionKey } from '../../storage/index.ts';
 import type { PartitionState } from '../../storage/index.ts';
+import { previousState } from '../consolidate/previous-state.ts';
+import { StoredBatches } from '../extents/stored-batches.ts';
 import type { GroupJob, JobContext } from '../group-job.ts';
 import type { LogRead, PartitionLeader } from '../log/cluster-log.ts';
+import { concernsPartition } from '../partition-errors.ts';
 import { isKept, trimTarget, unbounded } from './trim-target.ts';
-import type { TrimBounds } from './trim-target.ts';
 
 export interface TrimOptions {
   readonly intervalMs: number;
@@ -127,7 +129,7 @@ class Trimming {
     for (const { key, leader } of candidates) {
       const partition = group.state.partitions.get(key);
       if (partition === undefined || !this.#isPromising(partition)) continue;
-      const target = await this.#target(partition, leader);
+      const target = await this.#targetOrNone(partition, leader);
       if (target === undefined || target <= (partition.trimIntent ?? -1n)) continue;
       const { topicId, topic, partition: number } = partition;
       offsets.push({ topicId, topic, partition: number, offset: target });
@@ -149,9 +151,8 @@ class Trimming {
     const view = await this.#look(partition, leader);
     if (view === undefined) return;
     if (view.logStartOffset >= trimIntent) return;
-    const bounds = await this.#bounds(leader, view);
-    const { lastStableOffset, shareGroupStart = trimIntent } = bounds;
-    if (trimIntent >= lastStableOffset || trimIntent > shareGroupStart) return;
+    const shareGroupStart = (await log.shareGroupStart(leader)) ?? trimIntent;
+    if (trimIntent >= view.lastStableOffset || trimIntent > shareGroupStart) return;
     // A cut that came meanwhile has lowered the intent: other records have those offsets now.
     if (group.state.partitions.get(key)?.trimIntent !== trimIntent) return;
     const { topic, partition: number } = leader;
@@ -167,6 +168,21 @@ class Trimming {
     }
   }
 
+  /** A segment that cannot be read keeps its partition from being trimmed, and no other. */
+  async #targetOrNone(
+    partition: PartitionState,
+    leader: PartitionLeader,
+  ): Promise<bigint | undefined> {
+    try {
+      return await this.#target(partition, leader);
+    } catch (error) {
+      if (!concernsPartition(error)) throw error;
+      const { topic, partition: number } = leader;
+      this.#context.logger.error({ err: error, topic, partition: number }, 'a log is not trimmed');
+      return undefined;
+    }
+  }
+
   /** @returns up to where the partition may be trimmed now */
   async #target(partition: PartitionState, leader: PartitionLeader): Promise<bigint | undefined> {
     const view = await this.#look(partition, leader);
@@ -176,12 +192,25 @@ class Trimming {
     const { logStartOffset } = view;
     const isOurs = logStartOffset <= (trimIntent ?? 0n) || logStartOffset <= (logicalStart ?? 0n);
     if (!isOurs) return undefined;
-    return trimTarget(partition, await this.#bounds(leader, view));
+    const { lastStableOffset } = view;
+    const shareGroupStart = await this.#context.log.shareGroupStart(leader);
+    const bounds = { ...unbounded(this.#beforeMs), lastStableOffset, shareGroupStart };
+    const target = trimTarget(partition, bounds);
+    if (target === undefined || target <= (trimIntent ?? -1n)) return undefined;
+    const openTransactionStart = await this.#openTransactionStart(partition);
+    return trimTarget(partition, { ...bounds, openTransactionStart });
   }
 
-  async #bounds(leader: PartitionLeader, { lastStableOffset }: LogView): Promise<TrimBounds> {
-    const shareGroupStart = await this.#context.log.shareGroupStart(leader);
-    return { beforeMs: this.#beforeMs, lastStableOffset, shareGroupStart };
+  /** As of the end of the last segment; by now it may be decided. */
+  async #openTransactionStart(partition: PartitionState): Promise<bigint | undefined> {
+    const { store, group, clock, signal } = this.#context;
+    const stored = new StoredBatches({ store, group: group.number });
+    const { producers } = await previousState(stored, partition, clock.wallMs(), { signal });
+    const firsts = producers.flatMap(({ transactionFirstOffset: first }) => first ?? []);
+    return firsts.reduce<bigint | undefined>(
+      (lowest, first) => (lowest === undefined || first < lowest ? first : lowest),
+      undefined,
+    );
   }
 
   /** @returns undefined while nobody can say, or the log has another history than was merged */

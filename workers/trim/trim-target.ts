@@ -8,26 +8,41 @@ export interface TrimBounds {
   readonly lastStableOffset: bigint;
   /** The lowest of the share groups: inclusive; undefined without any. */
   readonly shareGroupStart: bigint | undefined;
+  /**
+   * Where the oldest transaction began that is open where segments end: inclusive. Its end is in the
+   * broker only, as a replica that is made later does not know it.
+   */
+  readonly openTransactionStart: bigint | undefined;
 }
 
 /** What holds before a broker was asked. */
 export function unbounded(beforeMs: number): TrimBounds {
-  return { beforeMs, lastStableOffset: 2n ** 63n, shareGroupStart: undefined };
+  return {
+    beforeMs,
+    lastStableOffset: 2n ** 63n,
+    shareGroupStart: undefined,
+    openTransactionStart: undefined,
+  };
 }
 
 /** @returns the highest end of a segment that is within the bounds, undefined if there is none */
 export function trimTarget(
   { segments }: PartitionState,
-  { beforeMs, lastStableOffset, shareGroupStart }: TrimBounds,
+  { beforeMs, lastStableOffset, shareGroupStart, openTransactionStart }: TrimBounds,
 ): bigint | undefined {
   let target: bigint | undefined;
   for (const { endOffset, createdMs, maxTimestampMs } of segments) {
     const isOld = createdMs < beforeMs && Number(maxTimestampMs) < beforeMs;
-    const isShared = shareGroupStart !== undefined && endOffset > shareGroupStart;
-    if (!isOld || isShared || endOffset >= lastStableOffset) break;
+    const isShared = isAbove(endOffset, shareGroupStart);
+    const isOpen = isAbove(endOffset, openTransactionStart) || endOffset >= lastStableOffset;
+    if (!isOld || isShared || isOpen) break;
     target = endOffset;
   }
   return target;
+}
+
+function isAbove(offset: bigint, bound: bigint | undefined): boolean {
+  return bound !== undefined && offset > bound;
 }
 
 /** Whether segments have everything from the logical start on, so that trimming loses nothing. */

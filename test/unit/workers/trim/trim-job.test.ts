@@ -6,7 +6,7 @@ import { workerError } from '../../../../workers/errors.ts';
 import { createTrimJob } from '../../../../workers/trim/trim-job.ts';
 import type { FakePartition } from '../../../support/fake-cluster-log.ts';
 import { appendLog, JobWorld } from '../../../support/job-world.ts';
-import { randomLogs } from '../../storage/segment/random-log.ts';
+import { markerBatch, randomLogs } from '../../storage/segment/random-log.ts';
 
 const DAY_MS = 86_400_000;
 const consolidate = createConsolidateJob({
@@ -94,6 +94,27 @@ test('the last stable offset itself is never the start of the log', async () => 
   expect(orders.lastStableOffset).toBe(10n);
   await world.run(createTrimJob(OPTIONS));
   expect(starts(room)).toEqual([0, 5, 5]);
+});
+
+test('a transaction whose marker is in no segment yet keeps its beginning in the broker', async () => {
+  const room = await emptyRoom();
+  const { world, orders } = room;
+  for (let i = 0; i < 6; i++) orders.append(plain());
+  const header = { producerId: 7n, producerEpoch: 0, baseSequence: 0, transactional: true };
+  orders.append(buildRecordBatch(header, [{ value: Buffer.alloc(900) }]));
+  for (let i = 0; i < 4; i++) orders.append(plain());
+  orders.append(markerBatch('abort', { baseOffset: 0n, producerId: 7n, producerEpoch: 0 }));
+  await world.merge([orders]);
+  await world.run(consolidate);
+  expect(world.partition(orders).consolidatedTo).toBe(10n);
+  await world.clock.advance(2 * DAY_MS);
+  await world.run(createTrimJob(OPTIONS));
+  expect(starts(room)).toEqual([0, 5, 5]);
+  for (let i = 0; i < 6; i++) orders.append(plain(world.clock.wallMs()));
+  await world.merge([orders]);
+  await world.run(consolidate);
+  await world.run(createTrimJob(OPTIONS));
+  expect(starts(room)).toEqual([0, 10, 10]);
 });
 
 test('no share group loses a record', async () => {
@@ -224,6 +245,18 @@ test('a broker that cannot delete now is asked again, and others are not kept wa
   world.log.deleteRecords = deleteRecords;
   await world.run(trim);
   expect(orders.logStartOffset).toBe(10n);
+});
+
+test('a segment that is lost keeps its log from being trimmed', async () => {
+  const room = await consolidated();
+  const { world } = room;
+  await world.clock.advance(2 * DAY_MS);
+  for (const key of world.memory.objects.keys()) {
+    if (key.endsWith('.indexes')) world.memory.objects.delete(key);
+  }
+  await world.run(createTrimJob(OPTIONS));
+  expect(starts(room)).toEqual([0, null, 0]);
+  expect(world.troubles[0]).toMatch(/WORKER_OBJECT_MISSING.*"topic":"orders"/);
 });
 
 test('wherever workers are killed, segments have what a log has lost', async () => {
