@@ -1,7 +1,7 @@
 -- Fields of a group that are named by partition, as packed by worker-scripts.ts.
 
 -- Both return the position behind what they read.
-local function put_partitions(key, packed, position)
+local function put_partitions(group_key, packed, position)
   local count
   count, position = struct.unpack('>I4', packed, position)
   local pairs_flat = {}
@@ -10,12 +10,12 @@ local function put_partitions(key, packed, position)
       struct.unpack('>c20I4c0', packed, position)
   end
   if count > 0 then
-    redis.call('HSET', key, unpack(pairs_flat))
+    redis.call('HSET', group_key, unpack(pairs_flat))
   end
   return position
 end
 
-local function remove_partitions(key, packed, position)
+local function remove_partitions(group_key, packed, position)
   local count
   count, position = struct.unpack('>I4', packed, position)
   local fields = {}
@@ -23,7 +23,7 @@ local function remove_partitions(key, packed, position)
     fields[index], position = struct.unpack('>c20', packed, position)
   end
   if count > 0 then
-    redis.call('HDEL', key, unpack(fields))
+    redis.call('HDEL', group_key, unpack(fields))
   end
   return position
 end

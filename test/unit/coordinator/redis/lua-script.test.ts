@@ -24,7 +24,7 @@ test.each(names)(
     const { source } = loadLuaScript(name);
     expect(name).toMatch(/^[a-z]+(-[a-z]+)+$/);
     for (const [, key] of source.matchAll(/redis\.call\('[A-Z]+', ([^,)]+)/g)) {
-      expect(key).toMatch(/^(KEYS\[\d\]|stream_key|count_key|'replication')$/);
+      expect(key).toMatch(/^(KEYS\[\d\]|stream_key|count_key|group_key|'replication')$/);
     }
   },
 );
