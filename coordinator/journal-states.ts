@@ -47,12 +47,17 @@ export class JournalStates {
     });
   }
 
-  /** @throws what `Journal.open` throws */
-  async get(group: number, id: PartitionId): Promise<PartitionState | undefined> {
+  /**
+   * @param isFresh whether what is known already does not count
+   * @throws what `Journal.open` throws
+   */
+  async get(group: number, id: PartitionId, isFresh = false): Promise<PartitionState | undefined> {
+    // A look that is under way began before the call.
+    if (isFresh) await this.#looking.get(group)?.catch(() => undefined);
     const known = this.#journals.get(group);
     const nowMs = this.#options.clock.monotonicMs();
-    const isFresh = known !== undefined && nowMs - known.lookedMs < REFRESH_MS;
-    const state = isFresh ? known.journal.state : await this.#look(group);
+    const isKnown = !isFresh && known !== undefined && nowMs - known.lookedMs < REFRESH_MS;
+    const state = isKnown ? known.journal.state : await this.#look(group);
     return state.partitions.get(partitionKey(id));
   }
 

@@ -69,13 +69,13 @@ class SharedPartitionStates implements OpenPartitionStates {
     this.close = close;
   }
 
-  async get(id: PartitionId): Promise<PartitionView | undefined> {
+  async get(id: PartitionId, isFresh = false): Promise<PartitionView | undefined> {
     const groupCount = await this.#groups.get();
     if (groupCount === undefined) return undefined;
     const group = partitionGroup(id, groupCount);
     const answer = await this.#copies?.read(group, id);
     if (answer?.kind === 'known') return answer.view;
-    const state = await this.#journals.get(group, id);
+    const state = await this.#journals.get(group, id, isFresh);
     if (state === undefined) return undefined;
     const { quarantined: _, asOf: _asOf, ...view } = state;
     return { ...view, group };

@@ -108,11 +108,12 @@ export interface WorkerCoordinator {
 /** How a reader, proxy or command, learns what became of a partition's data. */
 export interface PartitionStates {
   /**
-   * @returns what the journal says of the partition, at most seconds old; undefined if it says
-   *   nothing
+   * @param isFresh whether the answer must be from after the call, for decisions about what brokers
+   *   have deleted; otherwise it is at most seconds old
+   * @returns what the journal says of the partition; undefined if it says nothing
    * @throws `COORDINATOR_…` or `STORAGE_…` while neither Redis nor the bucket can be asked
    */
-  get(id: PartitionId): Promise<PartitionView | undefined>;
+  get(id: PartitionId, isFresh?: boolean): Promise<PartitionView | undefined>;
 }
 
 /** A partition's state as readers need it: without what only workers look at. */

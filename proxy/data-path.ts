@@ -112,13 +112,7 @@ export function openDataPath(options: ProxyOptions, dependencies: DataPathDepend
   const filler = new BatchFiller(resolver, new SlabPool(budgets.fills), log);
   const ratios = new ObservedRatios();
   const answerFiller = new AnswerFiller({ catalog, keyRing, filler, ratios });
-  const starts = new LogicalStarts();
-  const storedLog = new StoredLog(stored.segments);
-  const storedOffsets = new StoredOffsets(stored.segments);
-  const startRequests = new StartRequests(store);
-  const { views } = stored;
-  const budget = budgets.stored;
-  const belowStart = new BelowStart({ catalog, views, starts, storedLog, budget, log });
+  const below = openBelowStart(stored, dependencies);
   return {
     cache,
     source,
@@ -127,10 +121,23 @@ export function openDataPath(options: ProxyOptions, dependencies: DataPathDepend
     resolver,
     filler,
     answerFiller,
-    belowStart,
-    starts,
-    storedOffsets,
-    startRequests,
     ratios,
+    ...below,
+  };
+}
+
+/** What answers below the log start of the broker. */
+function openBelowStart(
+  { segments, views }: StoredReading,
+  { store, catalog, budgets, log }: DataPathDependencies,
+): Pick<DataPath, 'belowStart' | 'starts' | 'storedOffsets' | 'startRequests'> {
+  const starts = new LogicalStarts();
+  const storedLog = new StoredLog(segments);
+  const budget = budgets.stored;
+  return {
+    belowStart: new BelowStart({ catalog, views, starts, storedLog, budget, log }),
+    starts,
+    storedOffsets: new StoredOffsets(segments),
+    startRequests: new StartRequests(store),
   };
 }

@@ -6,6 +6,7 @@ import type { Registry } from 'prom-client';
 import type { Coordinator } from '../../coordinator/index.ts';
 import { Scrape } from '../../runtime/index.ts';
 import type { MemoryBudgets } from '../memory-budgets.ts';
+import type { StoredReading } from '../read/open-stored-reading.ts';
 import type { WalFileCache } from '../read/wal-file-cache.ts';
 import type { WalFileSource } from '../read/wal-file-source.ts';
 import type { WalWriter } from '../wal/wal-writer.ts';
@@ -15,16 +16,24 @@ export interface MeteredParts {
   readonly writer: Pick<WalWriter, 'stats' | 'health'>;
   readonly cache: Pick<WalFileCache, 'stats'>;
   readonly source: Pick<WalFileSource, 'stats'>;
+  readonly stored: StoredFigures;
   readonly coordinator: Pick<Coordinator, 'status' | 'members'>;
   readonly connectionCount: () => number;
   readonly budgets: MemoryBudgets;
 }
+
+type StoredFigures = {
+  readonly [Part in 'reader' | 'batches' | 'views']: Pick<StoredReading[Part], 'stats'>;
+} & {
+  readonly [Part in 'extents' | 'segments']: Pick<StoredReading[Part], 'indexBytes'>;
+};
 
 /** @returns a registry of the process and of these parts */
 export function createMetrics(parts: MeteredParts): Registry {
   const scrape = Scrape.ofProcess();
   addWriter(scrape, parts);
   addReading(scrape, parts);
+  addStoredReading(scrape, parts.stored);
   addCoordinator(scrape, parts);
   scrape.gauge('client_connections', 'Clients connected.', parts.connectionCount);
   const budgets = Object.entries(parts.budgets);
@@ -66,6 +75,29 @@ function addReading(scrape: Scrape, { cache, source }: MeteredParts): void {
   });
   scrape.total('wal_files_loaded', 'WAL files read back.', () => source.stats.filesLoaded);
   scrape.total('wal_bytes_loaded', 'Bytes read back.', () => source.stats.fileBytesLoaded);
+}
+
+function addStoredReading(
+  scrape: Scrape,
+  { reader, batches, extents, segments, views }: StoredFigures,
+): void {
+  scrape.gauge('cache_block_bytes', 'Blocks of merged files and segments in memory.', () => {
+    return batches.stats.cachedBytes;
+  });
+  scrape.gauge('cache_index_bytes', 'Indexes of merged files and segments in memory.', () => {
+    return extents.indexBytes + segments.indexBytes;
+  });
+  scrape.total('stored_reads', 'Reads of merged files and segments.', () => reader.stats.reads);
+  scrape.total('stored_bytes_read', 'Bytes of them.', () => reader.stats.bytesRead);
+  scrape.total('stored_read_aheads', 'Blocks read before they were asked for.', () => {
+    return batches.stats.readAheads;
+  });
+  scrape.total('partition_views_asked', 'Questions where merged data is.', () => {
+    return views.stats.asked;
+  });
+  scrape.total('partition_views_failed', 'Of these, without an answer.', () => {
+    return views.stats.failed;
+  });
 }
 
 function addCoordinator(scrape: Scrape, { coordinator }: MeteredParts): void {

@@ -77,7 +77,7 @@ export class PartitionViews {
    */
   async get(id: PartitionId): Promise<StoredPartition | null> {
     const known = this.peek(id);
-    return known === undefined ? await this.#ask(id, partitionKey(id)) : known;
+    return known === undefined ? await this.#ask(id, partitionKey(id), false) : known;
   }
 
   /**
@@ -88,31 +88,31 @@ export class PartitionViews {
     const key = partitionKey(id);
     // An answer that is on its way may be from before.
     await this.#asking.get(key)?.catch(() => null);
-    return await this.#ask(id, key);
+    return await this.#ask(id, key, true);
   }
 
   #askSoon(id: PartitionId, key: string): void {
-    this.#ask(id, key).catch((error: unknown) => {
+    this.#ask(id, key, false).catch((error: unknown) => {
       this.#options.log.warn({ err: error }, 'the state of a partition cannot be read');
     });
   }
 
-  #ask(id: PartitionId, key: string): Promise<StoredPartition | null> {
+  #ask(id: PartitionId, key: string, isFresh: boolean): Promise<StoredPartition | null> {
     let asking = this.#asking.get(key);
     if (asking === undefined) {
-      asking = this.#load(id, key).finally(() => this.#asking.delete(key));
+      asking = this.#load(id, key, isFresh).finally(() => this.#asking.delete(key));
       this.#asking.set(key, asking);
     }
     return asking;
   }
 
-  async #load(id: PartitionId, key: string): Promise<StoredPartition | null> {
+  async #load(id: PartitionId, key: string, isFresh: boolean): Promise<StoredPartition | null> {
     const { states, clock } = this.#options;
     const asOfMs = clock.monotonicMs();
     this.#asked += 1;
     let view: PartitionView | undefined;
     try {
-      view = await states.get(id);
+      view = await states.get(id, isFresh);
     } catch (error) {
       this.#failed += 1;
       this.#retryAtMs = clock.monotonicMs() + RETRY_MS;

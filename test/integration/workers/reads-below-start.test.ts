@@ -155,11 +155,8 @@ async function committedValues(bootstrap: string, topic: string, count: number) 
   const java = await kafkaTool(
     libs,
     'kafka-console-consumer',
-    [
-      ...['--bootstrap-server', bootstrap, '--topic', topic, '--from-beginning'],
-      ...['--isolation-level', 'read_committed', '--timeout-ms', '15000'],
-      ...['--max-messages', String(count)],
-    ],
+    `--bootstrap-server ${bootstrap} --topic ${topic} --from-beginning --isolation-level
+      read_committed --timeout-ms 15000 --max-messages ${count}`.split(/\s+/),
     { timeoutMs: 60_000 },
   );
   return {

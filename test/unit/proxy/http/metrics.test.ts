@@ -44,6 +44,13 @@ function parts(): MeteredParts {
     writer: { stats: writer, health: () => 'ok' },
     cache: { stats: { tailFiles: 1, tailBytes: 11, laggingFiles: 0, laggingBytes: 0 } },
     source: { stats: { filesLoaded: 2, fileBytesLoaded: 22 } },
+    stored: {
+      reader: { stats: { reads: 3, bytesRead: 33 } },
+      batches: { stats: { cachedBytes: 44, readAheads: 1 } },
+      extents: { indexBytes: 5 },
+      segments: { indexBytes: 6 },
+      views: { stats: { cached: 1, asked: 8, failed: 0 } },
+    },
     coordinator: { status: () => status, members: () => [] },
     connectionCount: () => 12,
     // Only the sizes of memory are looked at.
@@ -71,6 +78,8 @@ test('a scrape shows the figures of the parts, and a second one does not add to 
   expect(text).toContain('outrigger_wal_files_stored_total 6\n');
   expect(text).toContain('outrigger_wal_flushes_total{reason="linger"} 2\n');
   expect(text).toContain('outrigger_memory_reserved_bytes{stage="fills"} 0\n');
+  expect(text).toContain('outrigger_cache_index_bytes 11\n');
+  expect(text).toContain('outrigger_stored_bytes_read_total 33\n');
   expect(text).toContain('outrigger_client_connections 12\n');
   expect(text).toMatch(/outrigger_process_cpu_seconds_total [\d.]+/);
 });
