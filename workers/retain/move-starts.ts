@@ -49,7 +49,9 @@ async function wantedStarts(
   { group, settings, clock }: JobContext,
   asked: readonly StartRequest[],
 ): Promise<ReadonlyMap<PartitionState, bigint>> {
-  const partitions = [...group.state.partitions.values()];
+  const partitions = [...group.state.partitions.values()].filter(
+    ({ segments, extents }) => segments.length + extents.length > 0,
+  );
   const known = await settings.get(partitions.map(({ topic }) => topic));
   const wanted = new Map<PartitionState, bigint>();
   const want = (partition: PartitionState, offset: bigint): void => {
@@ -64,7 +66,8 @@ async function wantedStarts(
   }
   for (const request of asked) {
     const partition = group.state.partitions.get(partitionKey(request));
-    if (partition !== undefined) want(partition, request.offset);
+    // What was not merged yet is the log's, whatever is asked for.
+    if (partition !== undefined) want(partition, lower(request.offset, partition.cursor));
   }
   return wanted;
 }
@@ -73,4 +76,8 @@ async function wantedStarts(
 function isMet({ partitions }: GroupState, request: StartRequest): boolean {
   const partition = partitions.get(partitionKey(request));
   return partition === undefined || request.offset <= (partition.logicalStart ?? -1n);
+}
+
+function lower(left: bigint, right: bigint): bigint {
+  return left < right ? left : right;
 }

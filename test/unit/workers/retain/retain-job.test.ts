@@ -115,6 +115,11 @@ test('users’ requests below the broker’s start are met and forgotten', async
   await requests.put(0, { ...id, offset: 1n });
   await site.run();
   expect(site.start()).toBe(3n);
+  // What is above the cursor is not the journal's to delete, so the request waits.
+  await requests.put(0, { ...id, offset: 9n });
+  await site.run();
+  expect([site.start(), bench.partition(id).cursor]).toEqual([5n, 5n]);
+  expect([...bench.store.objects.keys()].some((key) => key.startsWith('starts/'))).toBe(true);
 });
 
 test('a request stays until its entry is committed', async () => {
