@@ -52,14 +52,22 @@ export function simulationPage({ command, options, result, seconds }: PageInput)
   const { minutes, memberCount, filesPerSecond, walFileBytes, jobs, topic } = options;
   const minutesOf = (ms: number): string => `${ms / MINUTE_MS} min`;
   const speed = ((minutes * 60) / seconds).toFixed(0);
+  const partitions = options.partitionsPerMember * memberCount;
+  const rate = `${filesPerSecond} WAL files of ${walFileBytes / MEBIBYTE} MiB a second each`;
+  const times = [
+    `\`retention.ms\` ${minutesOf(topic.retentionMs)}`,
+    `\`trim.keep.ms\` ${minutesOf(jobs.trim.keepMs)}`,
+    `\`sweep.margin.ms\` ${minutesOf(jobs.sweep.marginMs)}`,
+  ].join(', ');
   return `# An hour in simulation
 
 Made by \`${command}\`: ${minutes} minutes of operation in ${seconds.toFixed(0)} s, ${speed} times as fast.
 
-${memberCount} members write ${filesPerSecond} WAL files of ${walFileBytes / MEBIBYTE} MiB a second each, to ${options.partitionsPerMember * memberCount} partitions in ${options.groupCount} groups. Jobs,
-journals, formats and Redis are the real ones; brokers' logs and the bucket are in memory, the clock moves when everything that is due is
-done, and one byte stands for ${options.scale}, in thresholds too. So that an hour shows where it levels off, times that are hours or days by default are
-minutes: \`retention.ms\` ${minutesOf(topic.retentionMs)}, \`trim.keep.ms\` ${minutesOf(jobs.trim.keepMs)}, \`sweep.margin.ms\` ${minutesOf(jobs.sweep.marginMs)}. \`segment.bytes\` is ${topic.segmentBytes / MEBIBYTE} MiB.
+${memberCount} members write ${rate}, to ${partitions} partitions in ${options.groupCount} groups.
+Jobs, journals, formats and Redis are the real ones; brokers' logs and the bucket are in memory, the
+clock moves when everything that is due is done, and one byte stands for ${options.scale}, in thresholds too.
+So that an hour shows where it levels off, times that are hours or days by default are minutes:
+${times}. \`segment.bytes\` is ${topic.segmentBytes / MEBIBYTE} MiB.
 
 ![objects, extents, placeholders and bytes in Redis over an hour](simulation.svg)
 
@@ -67,8 +75,9 @@ ${sampleTable(result.samples)}
 
 ## What it costs
 
-In requests to the object store, by job, for each GiB produced. PUT and LIST count as one, GET and HEAD as 0.08, DELETE as
-nothing, as stores charge for them. The members' own PUTs of WAL files come on top: ${perGib(result.walFiles, result)} for each GiB.
+In requests to the object store, by job, for each GiB produced. PUT and LIST count as one, GET and
+HEAD as 0.08, DELETE as nothing, as stores charge for them. The members' own PUTs of WAL files come
+on top: ${perGib(result.walFiles, result)} for each GiB.
 
 ${costTable(result)}
 `;
