@@ -2,26 +2,18 @@
  * The compact job of a partition group: looks for partitions of compacted topics whose segments
  * are worth it (`LogCleanerManager.grabFilthiestCompactedLog`), dirtiest first.
  */
-import { BATCH_HEADER_BYTES, OutriggerError, maxTimestamp } from '../../kafka/index.ts';
+import { BATCH_HEADER_BYTES, maxTimestamp } from '../../kafka/index.ts';
 import { partitionKey } from '../../storage/index.ts';
 import type { PartitionState } from '../../storage/index.ts';
 import { keysOf } from '../extents/segment-log.ts';
 import type { GroupJob, JobContext } from '../group-job.ts';
+import { concernsPartition } from '../partition-errors.ts';
 import { compactPartition } from './compact-partition.ts';
 import { planCompaction } from './compaction-plan.ts';
 import type { CompactionPlan } from './compaction-plan.ts';
 
 /** What is left then waits for the next run, so that other jobs of the group have their turn. */
 const PASSES_MAX = 16;
-
-/** What concerns one partition, and must not keep the others from being looked after. */
-const PARTITION_ERRORS: ReadonlySet<string> = new Set([
-  'KAFKA_BATCH_CORRUPT',
-  'KAFKA_BATCH_TOO_LARGE',
-  'STORAGE_SEGMENT_CORRUPT',
-  'WORKER_COMPACTION_TOO_LARGE',
-  'WORKER_OBJECT_MISSING',
-]);
 
 export interface CompactJobOptions {
   readonly intervalMs: number;
@@ -61,8 +53,7 @@ async function compactOne(
     context.logger.info({ topic, partition, outcome }, 'a partition was compacted');
     return outcome;
   } catch (error) {
-    const isAlone = error instanceof OutriggerError && PARTITION_ERRORS.has(error.code);
-    if (!isAlone) throw error;
+    if (!concernsPartition(error)) throw error;
     context.logger.error({ err: error, topic, partition }, 'a partition is not compacted');
     return 'failed';
   }

@@ -2,9 +2,9 @@
  * Copies what is left of merged files with much waste into new ones (entry `re-merge`), so that the
  * old ones die, and the sweep deletes the bytes that were given up.
  */
-import { OutriggerError } from '../../kafka/index.ts';
 import type { JobContext } from '../group-job.ts';
 import { reMergeRuns } from '../merge/re-merge.ts';
+import { concernsPartition } from '../partition-errors.ts';
 import { planRewrites } from './wasted-files.ts';
 import type { WasteLimits } from './wasted-files.ts';
 
@@ -20,7 +20,7 @@ export async function rewriteWasted(context: JobContext, limits: WasteLimits): P
     try {
       if (!(await reMergeRuns(context, rewrite))) return;
     } catch (error) {
-      if (!(error instanceof OutriggerError) || error.retriable) throw error;
+      if (!concernsPartition(error)) throw error;
       logger.error({ err: error }, 'a wasted file stays: it cannot be read back');
     }
   }
