@@ -14,12 +14,20 @@ export interface TopicToUse {
 }
 
 export interface TopicCounts extends TopicToUse {
-  readonly records: number;
-  /** Of the values that were produced, and read back alike. */
+  /** That were produced, and read back alike. */
+  readonly values: readonly string[];
   readonly bytes: number;
   /** One past the last offset that the consumer saw. */
   readonly nextOffset: bigint;
 }
+
+export interface Offsets {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+/** So that some are made of so little data, while somebody looks on. */
+const SEGMENTS = { bytes: String(1024 * 1024), ms: '1000' };
 
 /**
  * Creates the topics, produces to each, consumes each from its beginning, and compares.
@@ -30,22 +38,55 @@ export async function exchange(
   bootstrap: string,
   topics: readonly TopicToUse[],
 ): Promise<TopicCounts[]> {
-  const kafka = new kafkajs.Kafka({
+  const kafka = clientOf(bootstrap);
+  await createTopics(kafka, topics);
+  const counts: TopicCounts[] = [];
+  for (const topic of topics) {
+    const produced = await produce(kafka, topic.name);
+    const values = produced;
+    const nextOffset = await checkThat(kafka, topic.name, values);
+    const bytes = values.reduce((sum, value) => sum + value.length, 0);
+    counts.push({ ...topic, values, bytes, nextOffset });
+  }
+  return counts;
+}
+
+/**
+ * Reads a topic from its beginning once more.
+ * @throws when it does not hold what it held, in order
+ */
+export async function readAgain(bootstrap: string, { name, values }: TopicCounts): Promise<void> {
+  await checkThat(clientOf(bootstrap), name, values);
+}
+
+/** @returns where the only partition of a topic begins, and its end */
+export async function offsetsOf(bootstrap: string, topic: string): Promise<Offsets> {
+  const admin = clientOf(bootstrap).admin();
+  await admin.connect();
+  const [partition] = await admin.fetchTopicOffsets(topic);
+  await admin.disconnect();
+  if (partition === undefined) throw new Error(`${topic} has no partition`);
+  return { start: BigInt(partition.low), end: BigInt(partition.high) };
+}
+
+function clientOf(bootstrap: string): kafkajs.Kafka {
+  return new kafkajs.Kafka({
     clientId: 'quickstart',
     brokers: [bootstrap],
     // A fresh broker is still electing the coordinators of groups, which kafkajs calls errors.
     logLevel: kafkajs.logLevel.NOTHING,
   });
-  await createTopics(kafka, topics);
-  const counts: TopicCounts[] = [];
-  for (const topic of topics) {
-    const produced = await produce(kafka, topic.name);
-    const { values, nextOffset } = await consume(kafka, topic.name, produced.length);
-    assert.deepEqual(values, produced, `${topic.name} does not hold what was produced`);
-    const bytes = values.reduce((sum, value) => sum + value.length, 0);
-    counts.push({ ...topic, records: values.length, bytes, nextOffset });
-  }
-  return counts;
+}
+
+/** @returns one past the last offset */
+async function checkThat(
+  kafka: kafkajs.Kafka,
+  topic: string,
+  expected: readonly string[],
+): Promise<bigint> {
+  const { values, nextOffset } = await consume(kafka, topic, expected.length);
+  assert.deepEqual(values, expected, `${topic} does not hold what was produced`);
+  return nextOffset;
 }
 
 async function createTopics(kafka: kafkajs.Kafka, topics: readonly TopicToUse[]): Promise<void> {
@@ -55,7 +96,13 @@ async function createTopics(kafka: kafkajs.Kafka, topics: readonly TopicToUse[])
     topics: topics.map(({ name, isDiskless }) => ({
       topic: name,
       numPartitions: 1,
-      configEntries: isDiskless ? [{ name: 'diskless.enable', value: 'true' }] : [],
+      configEntries: isDiskless
+        ? [
+            { name: 'diskless.enable', value: 'true' },
+            { name: 'segment.bytes', value: SEGMENTS.bytes },
+            { name: 'segment.ms', value: SEGMENTS.ms },
+          ]
+        : [],
     })),
   });
   await admin.disconnect();
@@ -81,7 +128,9 @@ async function consume(
   topic: string,
   count: number,
 ): Promise<{ values: string[]; nextOffset: bigint }> {
-  const consumer = kafka.consumer({ groupId: `quickstart-${topic}` });
+  const consumer = kafka.consumer({
+    groupId: `quickstart-${topic}-${randomBytes(4).toString('hex')}`,
+  });
   await consumer.connect();
   await consumer.subscribe({ topic, fromBeginning: true });
   const values: string[] = [];

@@ -1,7 +1,7 @@
 /**
  * `npm run quickstart`: a real single-node Kafka, Redis and Outrigger on a folder; a classic and a
- * diskless topic are written and read through Outrigger, and what lies where is printed. Stays up
- * until Ctrl-C, or ends after the check with `--once`.
+ * diskless topic are written and read through Outrigger, and what lies where is printed, before and
+ * after a worker has done its work. Stays up until Ctrl-C, or ends after the check with `--once`.
  */
 import { rm } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
@@ -12,8 +12,10 @@ import { startOutrigger } from '../local/outrigger.ts';
 import { freePort } from '../local/ports.ts';
 import { say } from '../local/progress.ts';
 import { startRedis } from '../local/redis.ts';
-import { exchange } from './exchange.ts';
+import { startWorker } from '../local/worker.ts';
+import { exchange, readAgain } from './exchange.ts';
 import { whatLiesWhere } from './what-lies-where.ts';
+import { whatTheWorkerDid } from './what-the-worker-did.ts';
 
 const OUTRIGGER_PORT = 19_092;
 const KAFKA_PORT = 9_092;
@@ -24,6 +26,16 @@ const TOPICS = [
   { name: 'orders-classic', isDiskless: false },
   { name: 'orders-diskless', isDiskless: true },
 ] as const;
+
+/** What takes hours in production happens while somebody looks on. */
+const WORKER_CONFIGS = {
+  'merge.interval.ms': 500,
+  'consolidate.interval.ms': 500,
+  'trim.interval.ms': 500,
+  'trim.keep.ms': 0,
+  'sweep.interval.ms': 500,
+  'sweep.margin.ms': 0,
+};
 
 const { values: options } = parseArgs({ options: { once: { type: 'boolean', default: false } } });
 
@@ -55,10 +67,13 @@ async function run(): Promise<void> {
   say('Redis: up');
   const storeDir = await runDir('store');
   stops.push(async () => rm(storeDir, { recursive: true }));
-  const outrigger = await startOutrigger({
+  const servers = {
     kafkaBootstrap: kafka.bootstrap,
     redisUrl: redis.url,
     storeUrl: pathToFileURL(storeDir).href,
+  };
+  const outrigger = await startOutrigger({
+    ...servers,
     port: await freePort(OUTRIGGER_PORT),
     // Everything is uploaded: so few bytes would not be worth a PUT otherwise.
     configs: { 'wal.min.bytes': 0 },
@@ -70,6 +85,15 @@ async function run(): Promise<void> {
   const [broker] = kafka.brokers;
   if (broker === undefined) throw new Error('a cluster has a broker');
   console.log(await whatLiesWhere(counts, broker.logDir, storeDir));
+  const worker = await startWorker({ ...servers, configs: WORKER_CONFIGS });
+  stops.push(async () => worker.stop());
+  say('A worker: up');
+  const diskless = counts.find(({ isDiskless }) => isDiskless);
+  if (diskless === undefined) throw new Error('one topic is diskless');
+  const site = { broker: kafka.bootstrap, bootstrap: outrigger.bootstrap, storeDir };
+  console.log(await whatTheWorkerDid(site, diskless));
+  await readAgain(outrigger.bootstrap, diskless);
+  console.log(`${diskless.name} was read again from its beginning: nothing is missing.\n`);
   console.log(`bootstrap: ${outrigger.bootstrap}`);
   console.log(`kafka: ${kafka.bootstrap}`);
   console.log(`redis: ${redis.url}`);

@@ -38,25 +38,25 @@ export async function whatLiesWhere(
 }
 
 /** @returns the number with its thousands set apart */
-function count(number: number): string {
+export function count(number: number): string {
   return number.toLocaleString('en-US');
 }
 
-type Sized = readonly [path: string, bytes: number];
+export type Sized = readonly [path: string, bytes: number];
 
 /** @returns the files below a folder whose names end in a certain way, and their sizes */
-async function sizes(dir: string, ending: string): Promise<Sized[]> {
+export async function sizes(dir: string, ending: string): Promise<Sized[]> {
   const entries = await readdir(dir, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile() && entry.name.endsWith(ending));
   const paths = files.map((entry) => join(entry.parentPath, entry.name)).sort();
   return Promise.all(paths.map(async (path) => [path, (await stat(path)).size] as const));
 }
 
-function total(files: readonly Sized[]): number {
+export function total(files: readonly Sized[]): number {
   return files.reduce((sum, [, bytes]) => sum + bytes, 0);
 }
 
-function aligned(rows: readonly (readonly string[])[]): string[] {
+export function aligned(rows: readonly (readonly string[])[]): string[] {
   const width = (column: number): number =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0));
   return rows.map((row) => row.map((cell, column) => cell.padEnd(width(column) + 2)).join(''));
