@@ -44,7 +44,12 @@ const options: SimulationOptions = {
     trim: { intervalMs: MINUTE_MS, keepMs: 10 * MINUTE_MS },
     retain: { intervalMs: MINUTE_MS, livePercentMin: 30, rewriteMs: 20 * MINUTE_MS },
     compact: { intervalMs: 5 * MINUTE_MS, mapBytes: 32 * MEBIBYTE },
-    sweep: { intervalMs: MINUTE_MS, marginMs: 10 * MINUTE_MS, unsettledMs: 60 * MINUTE_MS },
+    sweep: {
+      intervalMs: MINUTE_MS,
+      marginMs: 10 * MINUTE_MS,
+      unsettledMs: 60 * MINUTE_MS,
+      vanishedPercentMax: 5,
+    },
   },
   topic: { segmentBytes: 256 * MEBIBYTE, retentionMs: 30 * MINUTE_MS },
   onMinute: ({ minute, walFiles, extents }) =>

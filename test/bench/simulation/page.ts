@@ -49,7 +49,7 @@ export interface PageInput {
 }
 
 export function simulationPage({ command, options, result, seconds }: PageInput): string {
-  const { minutes, memberCount, filesPerSecond, walFileBytes, jobs, topic } = options;
+  const { minutes, memberCount, filesPerSecond, walFileBytes, jobs, scale, topic } = options;
   const minutesOf = (ms: number): string => `${ms / MINUTE_MS} min`;
   const speed = ((minutes * 60) / seconds).toFixed(0);
   const partitions = options.partitionsPerMember * memberCount;
@@ -65,7 +65,7 @@ Made by \`${command}\`: ${minutes} minutes of operation in ${seconds.toFixed(0)}
 
 ${memberCount} members write ${rate}, to ${partitions} partitions in ${options.groupCount} groups.
 Jobs, journals, formats and Redis are the real ones; brokers' logs and the bucket are in memory, the
-clock moves when everything that is due is done, and one byte stands for ${options.scale}, in thresholds too.
+clock moves when everything that is due is done, and one byte stands for ${scale}, in thresholds too.
 So that an hour shows where it levels off, times that are hours or days by default are minutes:
 ${times}. \`segment.bytes\` is ${topic.segmentBytes / MEBIBYTE} MiB.
 
