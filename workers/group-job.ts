@@ -61,7 +61,7 @@ export interface JobContext {
   readonly store: ObjectStore;
   /** The brokers' logs. */
   readonly log: ClusterLog;
-  readonly topics: Pick<Coordinator, 'publishTopic' | 'topics'>;
+  readonly topics: Pick<Coordinator, 'publishTopic' | 'removeTopic' | 'topics'>;
   /** What topics are configured to. */
   readonly settings: TopicSettingsSource;
   readonly coordinator: WorkerCoordinator;

@@ -44,5 +44,7 @@ export interface JobOptions {
     readonly intervalMs: number;
     readonly marginMs: number;
     readonly unsettledMs: number;
+    /** Of all topics may be missing at once. */
+    readonly vanishedPercentMax: number;
   };
 }

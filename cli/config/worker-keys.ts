@@ -127,6 +127,12 @@ export const WORKER_KEYS = {
     min: 60_000,
     max: 365 * DAY_MS,
   }),
+  'sweep.vanished.percent.max': integer({
+    doc: 'Of all topics may be missing at once; one may be at any rate. With more the sweep deletes nothing and says so: it may be a cluster that has forgotten them.',
+    default: '5',
+    min: 0,
+    max: 100,
+  }),
   'backfill.bytes.per.second': integer({
     doc: 'What a worker may read from the brokers in a second to move what a topic had before it was diskless; 0 for no limit.',
     default: bytes(16 * MEBIBYTE),

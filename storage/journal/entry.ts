@@ -109,7 +109,12 @@ const trimSchema = z.object({ kind: z.literal('trim'), offsets: offsetsSchema })
 
 /** Logical starts are now at the offsets. */
 const startMovedSchema = z
-  .object({ kind: z.literal('start-moved'), offsets: offsetsSchema })
+  .object({
+    kind: z.literal('start-moved'),
+    offsets: offsetsSchema,
+    /** Set if others than Outrigger deleted what is below: what dies of it is kept the longer. */
+    isForeign: z.literal(true).optional(),
+  })
   .readonly();
 
 /** Another history begins at the offsets: what was kept from there on is set aside. */

@@ -71,6 +71,8 @@ const deathSchema = z
     /** The entry's time, by its writer's clock. */
     sinceMs: z.int().min(0),
     by: z.enum(CHANGE_KINDS),
+    /** Whether others than Outrigger have deleted it from the broker's log. */
+    isForeign: z.literal(true).optional(),
   })
   .readonly();
 

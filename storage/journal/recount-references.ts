@@ -17,7 +17,9 @@ export function recountReferences(
   changed: ReadonlyMap<string, PartitionState | undefined>,
 ): GroupState {
   const { number, change, dataBytes, extents } = entry;
-  const death: Death = { sinceMs: entry.createdMs, by: change.kind };
+  const isForeign = change.kind === 'start-moved' && change.isForeign === true;
+  const cause = isForeign ? ({ isForeign } as const) : {};
+  const death: Death = { sinceMs: entry.createdMs, by: change.kind, ...cause };
   const partitions = new Map(state.partitions);
   const files = new Map(state.files);
   const deadSegments = new Map(state.deadSegments);

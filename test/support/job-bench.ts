@@ -84,7 +84,7 @@ export class JobBench {
       clusterId: HEAD.clusterId,
       store,
       log,
-      topics: { topics: () => records, publishTopic: () => {} },
+      topics: { topics: () => records, publishTopic: () => {}, removeTopic: () => {} },
       settings: {
         get: async (topics) => {
           const defaults = topicSettings([], undefined);

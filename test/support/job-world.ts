@@ -136,7 +136,7 @@ export class JobWorld {
       clusterId: CLUSTER_ID,
       store: this.#store,
       log: this.log,
-      topics: { topics: () => this.records, publishTopic: () => {} },
+      topics: { topics: () => this.records, publishTopic: () => {}, removeTopic: () => {} },
       settings: { get: async (topics) => this.#settings(topics) },
       coordinator: this.coordinator,
       keyRing: new KeyRing({ id: 0, secret: Buffer.alloc(TAG_SECRET_BYTES) }),

@@ -229,6 +229,7 @@ export class SiteWorker {
       topics: {
         topics: () => topics,
         publishTopic: (record) => topics.set(record.topicId, record),
+        removeTopic: (topicId) => topics.delete(topicId),
       },
       settings: { get: async () => new Map() },
       coordinator,

@@ -22,7 +22,7 @@ export async function followLogStarts(
     return [{ topicId, topic, partition, offset }];
   });
   if (offsets.length === 0) return true;
-  const outcome = await group.commit({ kind: 'start-moved', offsets });
+  const outcome = await group.commit({ kind: 'start-moved', offsets, isForeign: true });
   logger.info({ partitions: offsets.length, outcome: outcome.kind }, 'log starts have moved');
   return outcome.kind === 'committed';
 }

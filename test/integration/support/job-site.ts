@@ -111,7 +111,7 @@ export class JobSite {
     for await (const record of new TopicRecordStore(store).list()) {
       records.set(record.topicId, record);
     }
-    const topics = { topics: () => records, publishTopic: () => {} };
+    const topics = { topics: () => records, publishTopic: () => {}, removeTopic: () => {} };
     return {
       group: {
         number: GROUP,

@@ -16,8 +16,15 @@ import type {
 export class MemoryStore implements ObjectStore {
   readonly location = 'memory://';
   readonly objects = new Map<string, Buffer>();
+  readonly #now: () => number;
+  readonly #modifiedMs = new WeakMap<Buffer, number>();
   readonly #late: { readonly key: string; readonly bytes: Buffer }[] = [];
   #delayed = 0;
+
+  /** @param now dates objects; without it all are as old as can be */
+  constructor(now: () => number = () => 0) {
+    this.#now = now;
+  }
 
   /** The next put-if-absents are under way until `arrive`, and fail as if nobody answered. */
   delayNext(count: number): void {
@@ -27,12 +34,12 @@ export class MemoryStore implements ObjectStore {
   /** Everything that is under way arrives, or meets what is there. */
   arrive(): void {
     for (const { key, bytes } of this.#late.splice(0)) {
-      if (!this.objects.has(key)) this.objects.set(key, bytes);
+      if (!this.objects.has(key)) this.#set(key, bytes);
     }
   }
 
   async put(key: string, body: ObjectBody): Promise<void> {
-    this.objects.set(key, joined(body));
+    this.#set(key, joined(body));
   }
 
   async putIfAbsent(key: string, body: ObjectBody): Promise<PutIfAbsentOutcome> {
@@ -45,7 +52,7 @@ export class MemoryStore implements ObjectStore {
       });
     }
     if (this.objects.has(key)) return { kind: 'exists' };
-    this.objects.set(key, joined(body));
+    this.#set(key, joined(body));
     return { kind: 'stored' };
   }
 
@@ -63,7 +70,7 @@ export class MemoryStore implements ObjectStore {
   async head(key: string): Promise<HeadOutcome> {
     const bytes = this.objects.get(key);
     if (bytes === undefined) return { kind: 'missing' };
-    return { kind: 'found', byteCount: bytes.length, modifiedMs: 0 };
+    return { kind: 'found', byteCount: bytes.length, modifiedMs: this.#dateOf(bytes) };
   }
 
   async delete(keys: readonly string[]): Promise<void> {
@@ -76,12 +83,24 @@ export class MemoryStore implements ObjectStore {
       (key) => key.startsWith(prefix) && key > startAfter,
     );
     for (const key of keys.sort()) {
-      yield { key, byteCount: this.objects.get(key)?.length ?? 0, modifiedMs: 0 };
+      const bytes = this.objects.get(key);
+      if (bytes === undefined) continue;
+      yield { key, byteCount: bytes.length, modifiedMs: this.#dateOf(bytes) };
     }
   }
 
   async close(): Promise<void> {
     this.objects.clear();
+  }
+
+  #set(key: string, bytes: Buffer): void {
+    this.objects.set(key, bytes);
+    this.#modifiedMs.set(bytes, this.#now());
+  }
+
+  /** What a test has put into `objects` itself is as old as can be. */
+  #dateOf(bytes: Buffer): number {
+    return this.#modifiedMs.get(bytes) ?? 0;
   }
 }
 
