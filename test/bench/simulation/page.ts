@@ -65,8 +65,8 @@ Made by \`${command}\`: ${minutes} minutes of operation in ${seconds.toFixed(0)}
 
 ${memberCount} members write ${rate}, to ${partitions} partitions in ${options.groupCount} groups.
 Jobs, journals, formats and Redis are the real ones; brokers' logs and the bucket are in memory, the
-clock moves when everything that is due is done, and one byte stands for ${scale}, in thresholds too.
-So that an hour shows where it levels off, times that are hours or days by default are minutes:
+clock moves when everything that is due is done, and one byte stands for ${scale}, in thresholds
+too. So that an hour shows where it levels off, times that are hours or days by default are minutes:
 ${times}. \`segment.bytes\` is ${topic.segmentBytes / MEBIBYTE} MiB.
 
 ![objects, extents, placeholders and bytes in Redis over an hour](simulation.svg)
