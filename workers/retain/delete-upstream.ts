@@ -44,7 +44,7 @@ export async function deleteUpstream(
 
 /** @returns whether nothing is left below the offset */
 async function deleteBelow(
-  { log, failpoint }: JobContext,
+  { log }: JobContext,
   leader: PartitionLeader,
   offset: bigint,
 ): Promise<boolean> {
@@ -52,10 +52,7 @@ async function deleteBelow(
   // Another leader, or another history: looked at again the next time.
   if (read.kind !== 'read') return false;
   const target = offset < read.lastStableOffset ? offset : read.lastStableOffset;
-  if (read.logStartOffset < target) {
-    await failpoint('retain:before-delete-records');
-    await log.deleteRecords(leader, target);
-  }
+  if (read.logStartOffset < target) await log.deleteRecords(leader, target);
   return target === offset;
 }
 
