@@ -45,6 +45,8 @@ class Trimming {
   readonly #context: JobContext;
   readonly #beforeMs: number;
   readonly #trimmed: Map<string, bigint>;
+  /** Of partitions with a new intent: up to where the broker's start was ours, or adopted, before. */
+  readonly #ours = new Map<string, bigint>();
 
   constructor(context: JobContext, options: TrimOptions, trimmed: Map<string, bigint>) {
     this.#context = context;
@@ -151,6 +153,9 @@ class Trimming {
     const view = await this.#look(partition, leader);
     if (view === undefined) return;
     if (view.logStartOffset >= trimIntent) return;
+    if (view.logStartOffset > (this.#ours.get(key) ?? trimIntent)) {
+      await this.#adopt(partition, view.logStartOffset);
+    }
     const shareGroupStart = (await log.shareGroupStart(leader)) ?? trimIntent;
     if (trimIntent >= view.lastStableOffset || trimIntent > shareGroupStart) return;
     // A cut that came meanwhile has lowered the intent: other records have those offsets now.
@@ -166,6 +171,17 @@ class Trimming {
       if (!isPassing) throw error;
       logger.warn({ err: error, topic, partition: number }, 'a log could not be trimmed');
     }
+  }
+
+  /** Somebody deleted while the intent was written: seen later, it would be taken for the trim's. */
+  async #adopt(
+    { topicId, topic, partition, logicalStart }: PartitionState,
+    logStartOffset: bigint,
+  ): Promise<void> {
+    if (logicalStart !== null && logStartOffset <= logicalStart) return;
+    const offsets = [{ topicId, topic, partition, offset: logStartOffset }];
+    const outcome = await this.#context.group.commit({ kind: 'start-moved', offsets });
+    this.#context.logger.info({ outcome: outcome.kind, topic, partition }, 'a start was adopted');
   }
 
   /** A segment that cannot be read keeps its partition from being trimmed, and no other. */
@@ -188,10 +204,10 @@ class Trimming {
     const view = await this.#look(partition, leader);
     if (view === undefined) return undefined;
     // Somebody else has deleted more than was trimmed: that moves the logical start first.
-    const { logicalStart, trimIntent } = partition;
-    const { logStartOffset } = view;
-    const isOurs = logStartOffset <= (trimIntent ?? 0n) || logStartOffset <= (logicalStart ?? 0n);
-    if (!isOurs) return undefined;
+    const { trimIntent } = partition;
+    const ours = oursOf(partition);
+    if (view.logStartOffset > ours) return undefined;
+    this.#ours.set(partitionKey(partition), ours);
     const { lastStableOffset } = view;
     const shareGroupStart = await this.#context.log.shareGroupStart(leader);
     const bounds = { ...unbounded(this.#beforeMs), lastStableOffset, shareGroupStart };
@@ -222,4 +238,10 @@ class Trimming {
     const read = await this.#context.log.read(request);
     return read.kind === 'read' ? read : undefined;
   }
+}
+
+/** A broker's start up to there is the trim's, or has moved the logical start already. */
+function oursOf({ trimIntent, logicalStart }: PartitionState): bigint {
+  const [trimmed, start] = [trimIntent ?? 0n, logicalStart ?? 0n];
+  return trimmed > start ? trimmed : start;
 }

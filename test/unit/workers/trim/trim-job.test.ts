@@ -166,6 +166,17 @@ test('a broker start above the intent is not ours: the logical start moves first
   expect(starts(room)).toEqual([3, 10, 10]);
 });
 
+test('what a user deletes while the intent is written stays deleted', async () => {
+  const room = await consolidated();
+  const { world, orders } = room;
+  await world.clock.advance(2 * DAY_MS);
+  world.meanwhile = async (name) => {
+    if (name === 'trim:before-intent') orders.deleteBelow(7n);
+  };
+  await world.run(createTrimJob(OPTIONS));
+  expect(starts(room)).toEqual([7, 10, 10]);
+});
+
 test('a topic that is classic again is not trimmed any further', async () => {
   const room = await consolidated();
   const { world } = room;
