@@ -1,6 +1,6 @@
 /**
  * What a worker does in its posts: of a partition group the merge lane, which never waits for long
- * jobs, and the upkeep lane for all others; of the cluster one lane.
+ * jobs and has retention too, and the upkeep lane for all others; of the cluster one lane.
  */
 import type { QueueConnection } from '../coordinator/index.ts';
 import type { ClusterJob } from './cluster-job.ts';
@@ -12,8 +12,8 @@ import { JobRunner, type SharedContext } from './job-runner.ts';
 import { MeteredStore } from './metering/metered-store.ts';
 import { Lane, type LaneJob } from './queue/lane.ts';
 
-/** Jobs that must not wait for others. */
-const MERGE_LANE: ReadonlySet<string> = new Set(['merge']);
+/** Jobs that must not wait for others: readers' delay, and a minute for what is to be deleted. */
+const MERGE_LANE: ReadonlySet<string> = new Set(['merge', 'retain']);
 const CLUSTER = 'cluster';
 
 export interface PostsOptions {

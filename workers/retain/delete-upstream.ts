@@ -8,6 +8,9 @@ import { partitionKey } from '../../storage/index.ts';
 import type { JobContext } from '../group-job.ts';
 import type { PartitionLeader } from '../log/cluster-log.ts';
 
+/** A broker may wait for a replica that is slow, and merges wait for us: the rest comes later. */
+const RUN_MS_MAX = 10_000;
+
 /**
  * @param doneAt by partition key, the logical start below which a broker had nothing left: kept
  *   between runs, so that brokers are asked once
@@ -16,7 +19,8 @@ export async function deleteUpstream(
   context: JobContext,
   doneAt: Map<string, bigint>,
 ): Promise<void> {
-  const { group, log, logger, signal } = context;
+  const { group, log, logger, signal, clock } = context;
+  const endMs = clock.monotonicMs() + RUN_MS_MAX;
   for (const key of doneAt.keys()) if (!group.state.partitions.has(key)) doneAt.delete(key);
   const open = [...group.state.partitions].flatMap(([key, { topic, logicalStart: offset }]) =>
     offset === null || offset === doneAt.get(key) ? [] : [{ key, topic, offset }],
@@ -32,6 +36,7 @@ export async function deleteUpstream(
     signal.throwIfAborted();
     const start = starts.get(key);
     if (start === undefined) continue;
+    if (clock.monotonicMs() >= endMs) return;
     try {
       if (start >= offset || (await deleteBelow(context, leader, offset))) doneAt.set(key, offset);
     } catch (error) {

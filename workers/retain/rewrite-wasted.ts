@@ -8,8 +8,8 @@ import { concernsPartition } from '../partition-errors.ts';
 import { planRewrites } from './wasted-files.ts';
 import type { WasteLimits } from './wasted-files.ts';
 
-/** What is left comes with the next run. */
-const REWRITES_MAX = 16;
+/** Merges wait meanwhile, so what is left comes with the next run. */
+const REWRITES_MAX = 4;
 
 /** @throws what the store or the journal throw for a while; what is damaged is logged */
 export async function rewriteWasted(context: JobContext, limits: WasteLimits): Promise<void> {
