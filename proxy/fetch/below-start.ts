@@ -7,6 +7,7 @@
  * stable offset, log start and the aborted transactions that no segment knows yet.
  */
 import type { Logger } from 'pino';
+import { LRUCache } from 'lru-cache';
 import {
   hasCode,
   KafkaErrorCode,
@@ -16,7 +17,7 @@ import {
   type FetchResponse,
 } from '../../kafka/index.ts';
 import type { ByteBudget } from '../../runtime/index.ts';
-import type { PartitionId } from '../../storage/index.ts';
+import { partitionKey as storedKey, type PartitionId } from '../../storage/index.ts';
 import type { LogicalStarts } from '../read/logical-starts.ts';
 import type { PartitionViews } from '../read/partition-views.ts';
 import type { AbortedData, StoredLog } from '../read/stored-log.ts';
@@ -44,10 +45,13 @@ export interface BelowStartOptions {
   readonly log: Logger;
 }
 
+/** Partitions of which the log has been told that something is gone or damaged. */
+const ALARMED_MAX = 1_000;
 const NO_RECORDS = Buffer.alloc(0);
 
 export class BelowStart {
   readonly #options: BelowStartOptions;
+  readonly #alarmed = new LRUCache<string, true>({ max: ALARMED_MAX });
 
   constructor(options: BelowStartOptions) {
     this.#options = options;
@@ -190,9 +194,19 @@ export class BelowStart {
       return batches.map(storedBatch);
     } catch (error) {
       if (!(error instanceof OutriggerError)) throw error;
+      if (!error.retriable) this.#alarm(error, detour);
       response.records = NO_RECORDS;
       return [{ ...storedBatch(NO_RECORDS), failure: error }];
     }
+  }
+
+  /** Once for each partition; whoever reads it asks on and on. */
+  #alarm(error: OutriggerError, { id, fetchOffset }: Detour): void {
+    const name = storedKey(id);
+    if (this.#alarmed.has(name)) return;
+    this.#alarmed.set(name, true);
+    const details = { err: error, ...id, fetchOffset };
+    this.#options.log.fatal(details, 'ALARM: acknowledged data cannot be served');
   }
 
   /** Goes by what the journals say now if what they said before leads to what is gone. */
