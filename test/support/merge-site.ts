@@ -62,7 +62,7 @@ export interface WorkerWorld
 export class MergeSite implements WorkerWorld {
   readonly clusterId = CLUSTER_ID;
   readonly clock = new FakeClock();
-  readonly store = new MemoryStore();
+  readonly store = new MemoryStore(() => this.clock.wallMs());
   readonly coordinator = new FakeWorkerCoordinator();
   readonly keyRing = new KeyRing({ id: 1, secret: Buffer.alloc(32, 7) });
   readonly topics = new Map<string, TopicRecord>();
@@ -105,7 +105,7 @@ export class MergeSite implements WorkerWorld {
     const createdMs = this.clock.wallMs();
     const input = { clusterId: CLUSTER_ID, memberId: MEMBER_ID, createdMs, batches };
     const { file, positions } = buildWalFile(input);
-    this.store.objects.set(walKey(fileId), file);
+    this.store.set(walKey(fileId), file);
     const partitions = batches.map(({ topic, partition, bytes }) => {
       return { topic, partition, batchCount: 1, bytes: bytes.length };
     });

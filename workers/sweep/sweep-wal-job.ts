@@ -122,9 +122,9 @@ class SweepWalRun {
       if (key.startsWith('name:') && !asked.has(key)) absences.remove(key);
     }
     await absences.write(store);
-    const facts_ = { deleted: this.#deleted, kept: Object.fromEntries(this.#kept) };
-    if (this.#deleted > 0) logger.info(facts_, 'WAL files are swept');
-    else logger.debug(facts_, 'no WAL file is swept');
+    const what = { deleted: this.#deleted, kept: Object.fromEntries(this.#kept) };
+    if (this.#deleted > 0) logger.info(what, 'WAL files are swept');
+    else logger.debug(what, 'no WAL file is swept');
   }
 
   /** @returns how many of the files are kept only because they are young */

@@ -26,6 +26,12 @@ export class MemoryStore implements ObjectStore {
     this.#now = now;
   }
 
+  /** As `put`, at once; the bytes are kept, not copied. */
+  set(key: string, bytes: Buffer): void {
+    this.objects.set(key, bytes);
+    this.#modifiedMs.set(bytes, this.#now());
+  }
+
   /** The next put-if-absents are under way until `arrive`, and fail as if nobody answered. */
   delayNext(count: number): void {
     this.#delayed = count;
@@ -34,12 +40,12 @@ export class MemoryStore implements ObjectStore {
   /** Everything that is under way arrives, or meets what is there. */
   arrive(): void {
     for (const { key, bytes } of this.#late.splice(0)) {
-      if (!this.objects.has(key)) this.#set(key, bytes);
+      if (!this.objects.has(key)) this.set(key, bytes);
     }
   }
 
   async put(key: string, body: ObjectBody): Promise<void> {
-    this.#set(key, joined(body));
+    this.set(key, joined(body));
   }
 
   async putIfAbsent(key: string, body: ObjectBody): Promise<PutIfAbsentOutcome> {
@@ -52,7 +58,7 @@ export class MemoryStore implements ObjectStore {
       });
     }
     if (this.objects.has(key)) return { kind: 'exists' };
-    this.#set(key, joined(body));
+    this.set(key, joined(body));
     return { kind: 'stored' };
   }
 
@@ -91,11 +97,6 @@ export class MemoryStore implements ObjectStore {
 
   async close(): Promise<void> {
     this.objects.clear();
-  }
-
-  #set(key: string, bytes: Buffer): void {
-    this.objects.set(key, bytes);
-    this.#modifiedMs.set(bytes, this.#now());
   }
 
   /** What a test has put into `objects` itself is as old as can be. */
