@@ -61,9 +61,9 @@ export async function whatTheWorkerDid(site: Site, topic: TopicCounts): Promise<
   ].join('\n');
 }
 
-/** Segments were made, and the broker was relieved of the first. */
-function isDone({ brokerStart }: Sight): boolean {
-  return brokerStart > 0n;
+/** Segments were made, the broker was relieved of the first, and all WAL files are superfluous. */
+function isDone({ brokerStart, walFiles }: Sight): boolean {
+  return brokerStart > 0n && walFiles.length === 0;
 }
 
 async function look({ broker, bootstrap, storeDir }: Site, topic: TopicCounts): Promise<Sight> {
