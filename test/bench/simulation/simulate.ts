@@ -23,7 +23,7 @@ import { FakeClock } from '../../support/fake-clock.ts';
 import { FakeClusterLog, type FakePartition } from '../../support/fake-cluster-log.ts';
 import { Members } from './members.ts';
 import { SharedState } from './shared-state.ts';
-import { TimedStore } from './timed-store.ts';
+import { MemoryStore } from '../../unit/storage/memory-store.ts';
 
 const CLUSTER_ID = 'simulated';
 const TOPIC = 'orders';
@@ -89,7 +89,7 @@ interface DueJob {
 class Simulation {
   readonly #options: SimulationOptions;
   readonly #clock = new FakeClock();
-  readonly #store = new TimedStore(() => this.#clock.wallMs());
+  readonly #store = new MemoryStore(() => this.#clock.wallMs());
   readonly #log = new FakeClusterLog();
   readonly #figures = new FiguresByJob();
   readonly #logger = pino({ level: 'error' }, pino.destination(2));
