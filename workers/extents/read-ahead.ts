@@ -1,4 +1,4 @@
-/** Fetches the next block while the one before it is worked on: one, so that memory stays bounded. */
+/** Fetches one block while the one before it is worked on, so that memory stays bounded. */
 
 /**
  * @param reads one for each block, called in order, each not before the one before it has ended

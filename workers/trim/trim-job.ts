@@ -30,7 +30,7 @@ interface Candidate {
 
 /** @returns the job, one for all groups of a process */
 export function createTrimJob(options: TrimOptions): GroupJob {
-  /** By partition, the intent that its broker has come up to: saves asking, bounded by partitions. */
+  /** By partition, the intent that its broker has come up to: saves asking. */
   const trimmed = new Map<string, bigint>();
   return {
     name: 'trim',

@@ -9,8 +9,8 @@ export interface TrimBounds {
   /** The lowest of the share groups: inclusive; undefined without any. */
   readonly shareGroupStart: bigint | undefined;
   /**
-   * Where the oldest transaction began that is open where segments end: inclusive. Its end is in the
-   * broker only, as a replica that is made later does not know it.
+   * Where the oldest transaction began that is open where segments end: inclusive. Only the broker
+   * knows how it ended, and a replica that is made later does not.
    */
   readonly openTransactionStart: bigint | undefined;
 }
