@@ -1,6 +1,7 @@
 /**
  * What a worker does in its posts: of a partition group the merge lane, which never waits for long
- * jobs and has retention too, and the upkeep lane for all others; of the cluster one lane.
+ * jobs and has retention too, a lane for compaction, of which one pass may take hours, and the
+ * upkeep lane for all others; of the cluster one lane.
  */
 import type { QueueConnection } from '../coordinator/index.ts';
 import type { ClusterJob } from './cluster-job.ts';
@@ -12,8 +13,15 @@ import { JobRunner, type SharedContext } from './job-runner.ts';
 import { MeteredStore } from './metering/metered-store.ts';
 import { Lane, type LaneJob } from './queue/lane.ts';
 
-/** Jobs that must not wait for others: readers' delay, and a minute for what is to be deleted. */
-const MERGE_LANE: ReadonlySet<string> = new Set(['merge', 'retain']);
+/** Of one lane one job runs at a time. */
+const LANES = ['merge', 'compact', 'upkeep'] as const;
+
+/** Retention has a minute, so it must not wait for long jobs any more than merges. */
+function laneOf(job: string): (typeof LANES)[number] {
+  if (job === 'merge' || job === 'retain') return 'merge';
+  return job === 'compact' ? 'compact' : 'upkeep';
+}
+
 const CLUSTER = 'cluster';
 
 export interface PostsOptions {
@@ -58,18 +66,10 @@ async function openGroup(
   });
   const runner = new JobRunner(shared);
   const jobs = groupJobs.map((job) => runner.ofGroup(job, held, signal));
-  const lanes = [
-    lane(
-      `group-${group}-merge`,
-      jobs.filter(({ name }) => MERGE_LANE.has(name)),
-      options,
-    ),
-    lane(
-      `group-${group}-upkeep`,
-      jobs.filter(({ name }) => !MERGE_LANE.has(name)),
-      options,
-    ),
-  ];
+  const lanes = LANES.map((of) => {
+    const own = jobs.filter(({ name }) => laneOf(name) === of);
+    return lane(`group-${group}-${of}`, own, options);
+  });
   onGroup(held, true);
   return {
     tend: async () => {

@@ -21,11 +21,21 @@ export interface CompactJobOptions {
   readonly mapBytes: number;
 }
 
+/** @returns the job, one for all groups of a process: they take turns, for each holds much memory */
 export function createCompactJob({ intervalMs, mapBytes }: CompactJobOptions): GroupJob {
+  let isBusy = false;
   return {
     name: 'compact',
     intervalMs,
-    run: async (context) => await compactGroup(context, mapBytes),
+    run: async (context) => {
+      if (isBusy) return;
+      isBusy = true;
+      try {
+        await compactGroup(context, mapBytes);
+      } finally {
+        isBusy = false;
+      }
+    },
   };
 }
 

@@ -262,6 +262,18 @@ test('a crash at any step loses nothing, and the next run goes on', async () => 
   ]);
 });
 
+test('groups of a process take turns', async () => {
+  const [first, second] = [await benchWith(), await benchWith()];
+  for (const bench of [first, second]) await bench.consolidate(ID, keyed(0, 'a', 'a'));
+  first.onFailpoint = async (name) => {
+    if (name === 'compact:before-commit') await job.run(second.context());
+  };
+  await job.run(first.context());
+  expect([first, second].map((bench) => bench.partition(ID).cleanedTo)).toEqual([2n, undefined]);
+  await job.run(second.context());
+  expect(second.partition(ID).cleanedTo).toBe(2n);
+});
+
 test('another history that begins meanwhile wins', async () => {
   const bench = await benchWith();
   await bench.consolidate(ID, keyed(0, 'a', 'a'));
