@@ -89,7 +89,10 @@ export class StoredOffsets {
     return await expectFound(piece.key, () => this.#segments.timestampAt(piece, timestamp, from));
   }
 
-  /** The segment's largest timestamp is one of records that do not count any more. */
+  /**
+   * The segment's largest timestamp is one of records that do not count any more. Of a batch that
+   * was deleted up to its middle only the largest timestamp is looked at, as a broker does.
+   */
   async #scan(piece: SegmentPiece, from: bigint): Promise<TimestampedOffset | undefined> {
     let placed = await expectFound(piece.key, () => this.#segments.batchAt(piece, from));
     let largest: TimestampedOffset | undefined;

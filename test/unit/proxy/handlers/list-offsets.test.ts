@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { PartitionView } from '../../../../coordinator/index.ts';
 import {
   buildRecordBatch,
   CODEC,
@@ -11,7 +12,8 @@ import type { ClientRequest, Node } from '../../../../proxy/connection/handler.t
 import { listOffsetsHandler } from '../../../../proxy/handlers/list-offsets.ts';
 import { StoredOffsets } from '../../../../proxy/read/stored-offsets.ts';
 import type { LogEntry } from '../../../../proxy/read/log-reader.ts';
-import { topicOf } from '../../../support/fake-catalog.ts';
+import { idOf, topicOf } from '../../../support/fake-catalog.ts';
+import { emptyView, putSegments } from '../../../support/stored-log-objects.ts';
 import {
   brokerFrame,
   bytesOf,
@@ -223,4 +225,66 @@ test('many partitions are looked up a few at a time', async () => {
   });
   await harness.replyOf(handled, frame);
   expect(most).toBe(16);
+});
+
+/** Two segments of five batches each, ten records a batch, a record a millisecond. */
+async function trimmed(changes: Partial<PartitionView> = {}): Promise<OffsetsHarness> {
+  const harness = new OffsetsHarness();
+  const batches = Array.from({ length: 10 }, (_, index) => {
+    const records = Array.from({ length: 10 }, (_, delta) => ({ timestampDelta: delta }));
+    const [baseOffset, baseTimestamp] = [BigInt(10 * index), BASE + BigInt(10 * index)];
+    return buildRecordBatch({ baseOffset, baseTimestamp, partitionLeaderEpoch: 1 }, records);
+  });
+  const name = { topic: 'orders', topicId: idOf('orders'), partition: 0 };
+  const runs = [batches.slice(0, 5), batches.slice(5)];
+  const segments = await putSegments(harness.read.bucket, name, runs, 0n);
+  harness.read.states.set({
+    ...emptyView(name),
+    cursor: 100n,
+    consolidatedTo: 100n,
+    logicalStart: 0n,
+    trimIntent: 80n,
+    segments,
+    ...changes,
+  });
+  return harness;
+}
+
+describe('below the log start of the broker', () => {
+  test('the first offset is the logical start', async () => {
+    const harness = await trimmed({ logicalStart: 20n });
+    const { answered } = await harness.ask(11, -2n, 80n);
+    expect(answered).toMatchObject({ errorCode: 0, offset: 20n, leaderEpoch: -1 });
+    expect((await harness.ask(11, -2n, 90n)).answered).toMatchObject({ offset: 90n });
+  });
+
+  test('timestamps are looked up in segments first', async () => {
+    const harness = await trimmed();
+    for (const offset of [0n, 7n, 49n, 50n, 79n]) {
+      const { answered } = await harness.ask(11, BASE + offset, 80n);
+      expect(answered).toMatchObject({ errorCode: 0, offset, timestamp: BASE + offset });
+    }
+    expect((await harness.ask(11, BASE + 85n, 85n)).answered).toMatchObject({ offset: 85n });
+    expect((await harness.ask(11, BASE + 500n, -1n)).answered).toMatchObject({ offset: -1n });
+  });
+
+  test('what the broker has below the logical start does not count', async () => {
+    const harness = await trimmed({ logicalStart: 90n });
+    const { answered } = await harness.ask(11, BASE + 82n, 82n);
+    expect(answered).toMatchObject({ offset: 90n, timestamp: BASE + 90n });
+  });
+
+  test('the largest timestamp may be in segments only', async () => {
+    const harness = await trimmed();
+    // All of it was trimmed, or what the broker has is older.
+    expect((await harness.ask(11, -3n, -1n)).answered).toMatchObject({ offset: 99n });
+    expect((await harness.ask(11, -3n, 120n)).answered).toMatchObject({ offset: 99n });
+  });
+
+  test('while nobody says what was trimmed clients try again', async () => {
+    const harness = await trimmed();
+    harness.read.states.isDown = true;
+    const { answered } = await harness.ask(11, -2n, 80n);
+    expect(answered).toMatchObject({ errorCode: KafkaErrorCode.REPLICA_NOT_AVAILABLE });
+  });
 });
