@@ -1,19 +1,16 @@
 /**
- * What a partition's journal says was merged, batch by batch: read from the indexes of its extents.
- * The batch merged last is remembered, so that a run need not ask the store for it.
+ * The batch of each partition that was merged last, as the log had it: remembered, so that a run
+ * need not read it from the index of its extent.
  */
 import { LRUCache } from 'lru-cache';
 import {
-  ExtentIndex,
-  entryKey,
   partitionKey,
-  type Extent,
   type LogBatch,
   type ObjectStore,
   type PartitionId,
   type PartitionState,
 } from '../../storage/index.ts';
-import { workerError } from '../errors.ts';
+import { StoredBatches } from '../extents/stored-batches.ts';
 
 /** Far above the partitions that a worker merges at once; a forgotten one costs a GET. */
 const TAILS_MAX = 200_000;
@@ -28,6 +25,7 @@ export class MergedTails {
   /**
    * @returns the last merged batch; undefined if none is in an extent, or the cursor has moved on
    *   without one
+   * @throws as `StoredBatches.index`
    */
   async get(
     state: PartitionState,
@@ -39,25 +37,11 @@ export class MergedTails {
     if (known !== undefined && known.lastOffset + 1n === state.cursor) return known;
     const extent = state.extents.at(-1);
     if (extent === undefined || extent.endOffset !== state.cursor) return undefined;
-    const index = await readExtentIndex(extent, group, store);
+    const index = await new StoredBatches({ store, group }).index(extent);
     const last = index.find(extent.endOffset - 1n);
     if (last >= index.batchCount) return undefined;
     const tail = index.at(last);
     this.#tails.set(key, tail);
     return tail;
   }
-}
-
-/** @throws `WORKER_OBJECT_MISSING`, `STORAGE_MERGED_CORRUPT`, or what the store throws */
-export async function readExtentIndex(
-  extent: Extent,
-  group: number,
-  store: ObjectStore,
-): Promise<ExtentIndex> {
-  const key = entryKey(group, extent.file);
-  const position = extent.position + extent.bytes;
-  const outcome = await store.getRange(key, position, extent.indexBytes);
-  if (outcome.kind === 'found') return new ExtentIndex(outcome.bytes, extent);
-  const message = 'A merged file is gone that a journal refers to.';
-  throw workerError('WORKER_OBJECT_MISSING', message, { details: { key } });
 }

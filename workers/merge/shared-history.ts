@@ -4,9 +4,9 @@
  */
 import type { KeyRing } from '../../kafka/index.ts';
 import type { ExtentIndex, LogBatch, ObjectStore, PartitionState } from '../../storage/index.ts';
+import { StoredBatches } from '../extents/stored-batches.ts';
 import type { ClusterLog, PartitionLeader } from '../log/cluster-log.ts';
 import { readLogBatch } from './log-batch.ts';
-import { readExtentIndex } from './merged-tail.ts';
 import { isSameInLog } from './partition-reader.ts';
 
 /** A broker gives one batch, whatever the limit. */
@@ -37,9 +37,10 @@ export async function sharedHistory(
 ): Promise<bigint | undefined> {
   const { state, logStart, logEnd, group } = question;
   const { extents, cursor } = state;
+  const stored = new StoredBatches({ store: tools.store, group });
   for (const extent of extents.toReversed()) {
     if (extent.startOffset >= logEnd) continue;
-    const index = await readExtentIndex(extent, group, tools.store);
+    const index = await stored.index(extent);
     const shared = await sharedRows(index, question, tools);
     if (shared === undefined) return undefined;
     const last = shared === 0 ? undefined : index.at(shared - 1);
