@@ -40,6 +40,10 @@ final class Workload {
   private final String topic;
   private final int partitions;
   private final int recordBytes;
+
+  /** That many different keys in turn; none for 0. */
+  private final int keys;
+
   private final long pauseNanos;
   private volatile boolean stopping;
 
@@ -48,6 +52,7 @@ final class Workload {
     topic = options.get("topic");
     partitions = Integer.parseInt(options.get("partitions"));
     recordBytes = Integer.parseInt(options.get("record.bytes"));
+    keys = Integer.parseInt(options.get("keys"));
     pauseNanos = 1_000_000_000L * partitions / Integer.parseInt(options.get("rate"));
   }
 
@@ -105,8 +110,9 @@ final class Workload {
   }
 
   private void send(KafkaProducer<String, String> producer, int partition, int sequence) {
+    String key = keys == 0 ? null : "key-" + sequence % keys;
     producer.send(
-        new ProducerRecord<>(topic, partition, null, valueOf(partition, sequence)),
+        new ProducerRecord<>(topic, partition, key, valueOf(partition, sequence)),
         (metadata, error) -> {
           String id = partition + " " + sequence + " ";
           if (error == null) print("ack " + id + metadata.offset());

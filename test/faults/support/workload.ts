@@ -23,6 +23,8 @@ export interface WorkloadOptions {
   readonly partitions?: number;
   /** Records a second, over all partitions; of 600 bytes each. */
   readonly rate?: number;
+  /** Different keys, one after the other; 0, the default, for records without. */
+  readonly keys?: number;
   /** False: only reads what is there. */
   readonly produce?: boolean;
   /** Transactions instead of single records, the seed deciding their sizes and ends. */
@@ -134,12 +136,13 @@ export class Workload {
 }
 
 function argsOf(options: WorkloadOptions, partitions: number): string[] {
-  const { bootstrap, topic, rate = 300, produce = true, transactions } = options;
+  const { bootstrap, topic, rate = 300, keys = 0, produce = true, transactions } = options;
   const all: Record<string, string | number | boolean> = {
     bootstrap,
     topic,
     partitions,
     rate,
+    keys,
     produce,
     'record.bytes': 600,
   };
