@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openQueueConnection, type QueueConnection } from '../../../coordinator/index.ts';
 import { startRedis, type Redis } from '../../../docker/local/redis.ts';
 import { systemClock } from '../../../runtime/index.ts';
+import { redisCommand } from '../../faults/support/site.ts';
 import { Lane, type LaneJob } from '../../../workers/queue/lane.ts';
 
 const logger = pino({ level: 'silent' });
@@ -23,12 +24,12 @@ afterAll(async () => {
   await redis.stop();
 });
 
-function open(jobs: readonly LaneJob[]): Lane {
+function open(jobs: readonly LaneJob[], connectedTo = connection): Lane {
   const name = `lane-${names++}`;
   const lane = new Lane({
     name,
     jobs,
-    connection,
+    connection: connectedTo,
     prefix: '{test}',
     clock: systemClock,
     logger,
@@ -133,3 +134,25 @@ test('a lane whose Redis is down is closed in bounded time', async () => {
   await lane.close(500);
   await redis.start();
 }, 60_000);
+
+test('jobs run on a Redis Cluster', async () => {
+  const announced = { 'cluster-announce-ip': '127.0.0.1' };
+  const node = await startRedis({ configs: { 'cluster-enabled': 'yes', ...announced } });
+  await redisCommand(node.port, 'CLUSTER ADDSLOTSRANGE 0 16383');
+  await expect
+    .poll(async () => redisCommand(node.port, 'CLUSTER INFO'))
+    .toContain('cluster_state:ok');
+  const nodes = [{ host: '127.0.0.1', port: node.port }];
+  const cluster = openQueueConnection({ kind: 'cluster', nodes }, () => undefined);
+  const runs = new EventEmitter();
+  const third = once(runs, 'third');
+  let count = 0;
+  const run = async (): Promise<void> => {
+    if (++count === 3) runs.emit('third');
+  };
+  const lane = open([{ name: 'steady', intervalMs: 100, run }], cluster);
+  await third;
+  await lane.close(5_000);
+  cluster.close();
+  await node.stop();
+});
