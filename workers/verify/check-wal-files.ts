@@ -23,8 +23,9 @@ export async function checkWalFiles(check: WalCheck, findings: Findings): Promis
   const ask = async (): Promise<void> => {
     const known = await coordinator.knownFiles(page);
     for (const fileId of page) {
-      if (known.has(fileId)) continue;
       const object = walKey(fileId);
+      // A sweep may have deleted it since it was listed.
+      if (known.has(fileId) || !(await isThere(object, store))) continue;
       findings.add('wal-file-orphan', 'Redis does not know this WAL file', { object });
     }
     page = [];
@@ -55,7 +56,7 @@ async function checkSettled(check: WalCheck, findings: Findings): Promise<void> 
 async function checkThere(
   files: readonly FileAnnouncement[],
   what: 'settled' | 'unsettled',
-  { store, createdBeforeMs }: WalCheck,
+  { store, coordinator, createdBeforeMs }: WalCheck,
   findings: Findings,
 ): Promise<void> {
   const old = files.filter(({ fileId }) => fileCreatedMs(fileId) < createdBeforeMs);
@@ -70,9 +71,15 @@ async function checkThere(
     if (fileId !== undefined) missing.delete(fileId);
     if (key >= walKey(last) || missing.size === 0) break;
   }
-  for (const fileId of missing) {
+  // A sweep deletes files first and has Redis forget them then.
+  const kept = missing.size === 0 ? missing : await coordinator.knownFiles([...missing]);
+  for (const fileId of kept) {
     const object = walKey(fileId);
-    if ((await store.head(object)).kind === 'found') continue;
+    if (await isThere(object, store)) continue;
     findings.add('wal-file-gone', `Redis keeps it as ${what}, and it is not there`, { object });
   }
+}
+
+async function isThere(object: string, store: ObjectStore): Promise<boolean> {
+  return (await store.head(object)).kind === 'found';
 }

@@ -7,8 +7,15 @@ import type { Logger } from 'pino';
 import type { WorkerCoordinator } from '../../coordinator/index.ts';
 import { hasCode, KeyRing, OutriggerError } from '../../kafka/index.ts';
 import type { Clock } from '../../runtime/index.ts';
-import { Journal, readBucket, readGroupCount, TopicRecordStore } from '../../storage/index.ts';
-import type { ObjectStore, OpenedBucket } from '../../storage/index.ts';
+import {
+  entryKey,
+  Journal,
+  partitionKey,
+  readBucket,
+  readGroupCount,
+  TopicRecordStore,
+} from '../../storage/index.ts';
+import type { GroupState, ObjectStore, OpenedBucket } from '../../storage/index.ts';
 import type { ClusterLog } from '../log/cluster-log.ts';
 import { checkEntries, checkFiles } from './check-files.ts';
 import { checkLog } from './check-log.ts';
@@ -16,7 +23,7 @@ import { checkOffsets } from './check-offsets.ts';
 import { checkRedis } from './check-redis.ts';
 import { checkSegments } from './check-segments.ts';
 import { checkWalFiles } from './check-wal-files.ts';
-import { type FindingListener, type FindingPlace, Findings } from './finding.ts';
+import { type Finding, type FindingListener, type FindingPlace, Findings } from './finding.ts';
 
 export type VerifiedCoordinator = Pick<
   WorkerCoordinator,
@@ -141,11 +148,18 @@ class Verification {
     );
     if (journal === undefined || state === undefined) return;
     checkOffsets(group, state, findings);
-    await this.#attempt('merged files', { group }, () =>
-      checkFiles(group, state, store, isDeep, findings),
-    );
-    const segments = { group, groupCount, store, isDeep, orphansBeforeMs: this.#graceEndsMs };
-    await this.#attempt('segments', { group }, () => checkSegments(segments, state, findings));
+    await this.#attempt('objects', { group }, async () => {
+      const suspected: Finding[] = [];
+      const onFinding = (finding: Finding): number => suspected.push(finding);
+      const suspicions = new Findings({ ...this.#options.listener, onFinding });
+      await checkFiles(group, state, store, isDeep, suspicions);
+      const segments = { group, groupCount, store, isDeep, orphansBeforeMs: this.#graceEndsMs };
+      await checkSegments(segments, state, suspicions);
+      if (suspected.length > 0) await journal.catchUp();
+      for (const { kind, message, severity: _severity, ...place } of suspected) {
+        if (isStillReferred(place, journal.state)) findings.add(kind, message, place);
+      }
+    });
     if (log !== undefined && this.#options.clusterId === this.#clusterId) {
       const keyRing = this.#keyRing;
       const random = (): number => this.#options.random(4).readUInt32BE() / 2 ** 32;
@@ -196,4 +210,18 @@ class Verification {
   get #graceEndsMs(): number {
     return this.#options.clock.wallMs() - this.#options.graceMs;
   }
+}
+
+/** What was swept while others were looked at is no finding; what no journal knows stays one. */
+function isStillReferred({ object = '', ...place }: FindingPlace, state: GroupState): boolean {
+  const { group, topicId, partition, startOffset } = place;
+  if (group === undefined || topicId === undefined || partition === undefined) return true;
+  if (startOffset === undefined) return true;
+  const known = state.partitions.get(partitionKey({ topicId, partition }));
+  if (known === undefined) return false;
+  return [known, ...known.quarantined].some(
+    ({ extents, segments }) =>
+      extents.some(({ file }) => entryKey(group, file) === object) ||
+      segments.some(({ id }) => object.includes(id)),
+  );
 }

@@ -149,6 +149,24 @@ test('a merged file whose data was deleted although it is referred to is found',
   expect(await kindsFound()).toEqual(['object-hollow']);
 });
 
+test('a merged file that a worker sweeps while others are looked at is no finding', async () => {
+  const object = await fileBelowSnapshot();
+  const footer = parseMergedFile(site.store.objects.get(object) ?? Buffer.alloc(0));
+  const list = site.store.list.bind(site.store);
+  let isOver = false;
+  site.store.list = async function* (prefix, options) {
+    if (prefix.startsWith('journal/') && !isOver) {
+      isOver = true;
+      site.store.objects.set(object, hollowMergedFile(footer));
+      const offsets = [0, 1].map((number) => ({ ...site.partition(number).id, offset: 100n }));
+      await site.commit({ kind: 'start-moved', offsets });
+    }
+    yield* list(prefix, options);
+  };
+  expect(await kindsFound({ log: undefined })).toEqual([]);
+  expect(isOver).toBe(true);
+});
+
 test('a bit that was flipped in a merged batch is found by reading everything', async () => {
   const object = await fileBelowSnapshot();
   const extent = [...site.journal.state.partitions.values()][0]?.extents.at(-1);
