@@ -11,7 +11,7 @@ import { malformed, Packer } from './packing.ts';
 import { CoordinatorScripts } from './redis/scripts.ts';
 import type { RedisSession } from './redis/session.ts';
 import type { SharedSession } from './redis/shared-session.ts';
-import { FORGOTTEN_PER_CALL_MAX, WorkerScripts } from './redis/worker-scripts.ts';
+import { FILES_PER_CALL_MAX, WorkerScripts } from './redis/worker-scripts.ts';
 import type { SettledRanges } from './settled-ranges.ts';
 import type { SettledFile } from './worker-coordinator.ts';
 
@@ -88,7 +88,7 @@ export class SettledFiles {
     const { session, keys } = this.#options;
     const known = new Set<bigint>();
     await session.use(async (session) => {
-      for (const some of chunksOf(fileIds, FORGOTTEN_PER_CALL_MAX)) {
+      for (const some of chunksOf(fileIds, FILES_PER_CALL_MAX)) {
         const replies = await Promise.all(
           some.map(async (fileId) => session.call('HEXISTS', [keys.files, idBytes(fileId)])),
         );
@@ -119,7 +119,7 @@ export class SettledFiles {
     const { session, keys } = this.#options;
     await session.use(async (session) => {
       const scripts = new WorkerScripts(session, keys);
-      for (const some of chunksOf(fileIds, FORGOTTEN_PER_CALL_MAX)) await scripts.forgetFiles(some);
+      for (const some of chunksOf(fileIds, FILES_PER_CALL_MAX)) await scripts.forgetFiles(some);
     });
   }
 

@@ -15,7 +15,7 @@ const loadGroupScript = loadLuaScript('load-group');
 const finishGroupLoadScript = loadLuaScript('finish-group-load');
 
 /** The most files, and partitions, that one call may name: scripts hold up all others. */
-export const FORGOTTEN_PER_CALL_MAX = 128;
+export const FILES_PER_CALL_MAX = 128;
 export const PARTITIONS_PER_CALL_MAX = 64;
 
 /** A partition's field in the copy of its group; see `partition-record.ts`. */
@@ -76,7 +76,7 @@ export class WorkerScripts {
     return { number: reply.number(1), isCurrent };
   }
 
-  /** @param fileIds at most `FORGOTTEN_PER_CALL_MAX` */
+  /** @param fileIds at most `FILES_PER_CALL_MAX` */
   async forgetFiles(fileIds: readonly bigint[]): Promise<void> {
     const { files, filesUnsettled, filesSettled } = this.#keys;
     const argument = new Packer().u32(fileIds.length);

@@ -15,6 +15,7 @@ import { laggingSection } from './lagging-report.ts';
 import { measureLatency } from './latency.ts';
 import { measureMemory } from './memory.ts';
 import type { ClientSettings } from './perf-tools.ts';
+import { measureRedisSize, redisSizeSection } from './redis-size.ts';
 import { environmentLines, latencySection, memorySection, throughputSection } from './report.ts';
 import { measureThroughput, PARTITIONS, RECORD_BYTES } from './throughput.ts';
 
@@ -86,6 +87,10 @@ const SECTIONS = {
     title: 'Memory under too much load',
     run: async (kafka: Kafka, { memorySeconds: seconds }: Extent): Promise<string> =>
       memorySection(await measureMemory({ kafka, seconds })),
+  },
+  'redis-size': {
+    title: "Redis' copies of 100,000 partitions",
+    run: async (): Promise<string> => redisSizeSection(await measureRedisSize()),
   },
   lagging: {
     title: 'Consumers far behind',

@@ -67,3 +67,30 @@ test('a varint must be a safe integer from 0', () => {
     expect(() => new Packer().varint(value)).toThrow('safe integer');
   }
 });
+
+test('64-bit varints come back, equal to shorter ones where those do, and small near zero', () => {
+  fc.assert(
+    fc.property(
+      fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+      fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+      fc.maxSafeNat(),
+      (unsigned, signed, safe) => {
+        const packed = new Packer().bigVarint(unsigned).signedVarint(signed).finish();
+        const unpacker = new Unpacker(packed);
+        expect([unpacker.bigVarint(), unpacker.signedVarint()]).toEqual([unsigned, signed]);
+        expect(unpacker.remainingBytes).toBe(0);
+        const short = new Packer().varint(safe).finish();
+        expect(new Packer().bigVarint(BigInt(safe)).finish()).toEqual(short);
+      },
+    ),
+  );
+  for (const value of [-64n, -1n, 0n, 63n]) {
+    expect(new Packer().signedVarint(value).finish().length).toBe(1);
+  }
+});
+
+test('a varint of more than 64 bits is refused', () => {
+  for (const bytes of [Buffer.alloc(11, 0xff), Buffer.from('ffffffffffffffffff02', 'hex')]) {
+    expect(() => new Unpacker(bytes).bigVarint()).toThrow(expect.objectContaining(MALFORMED));
+  }
+});
