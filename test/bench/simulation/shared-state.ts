@@ -13,6 +13,8 @@ import { type Redis as RedisServer, startRedis } from '../../../docker/local/red
 import { type ObjectStore, TopicRecordStore } from '../../../storage/index.ts';
 
 const POLL_MS = 2;
+/** Far more than on a machine that has nothing else to do. */
+const COMMAND_TIMEOUT_MS = 60_000;
 
 export class SharedState {
   readonly topics: RedisCoordinator;
@@ -39,6 +41,7 @@ export class SharedState {
       clusterId,
       settledRangeClaims: new StoreSettledRangeClaims(store, clusterId),
       logger,
+      tuning: { commandTimeoutMs: COMMAND_TIMEOUT_MS },
     } as const;
     const topicSource = new TopicRecordStore(store);
     const topics = await RedisCoordinator.start({ ...shared, topicSource });
