@@ -41,11 +41,14 @@ export class ExtentReader {
     if (index === undefined) return { kind: 'unread', load: () => this.#load(piece) };
     const { rows } = index;
     if (rows instanceof OutriggerError) return this.#corrupt(piece, rows);
-    let row = index.nextRow;
-    if (row >= rows.batchCount || rows.at(row).baseOffset !== offset) row = rows.find(offset);
-    if (row === rows.batchCount) return ABSENT;
-    const found = rows.at(row);
-    if (found.baseOffset !== offset) return ABSENT;
+    const next = index.nextRow < rows.batchCount ? rows.at(index.nextRow) : undefined;
+    if (next?.baseOffset === offset) {
+      index.nextRow += 1;
+      return { kind: 'found', value: next };
+    }
+    const row = rows.find(offset);
+    const found = row < rows.batchCount ? rows.at(row) : undefined;
+    if (found?.baseOffset !== offset) return ABSENT;
     index.nextRow = row + 1;
     return { kind: 'found', value: found };
   }
