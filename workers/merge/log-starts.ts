@@ -7,6 +7,9 @@ import type { JobContext } from '../group-job.ts';
 import type { WatchedPartition } from './watched-partitions.ts';
 
 /**
+ * Judged by the journal as it is now, not as it was when the leaders were asked: a trim that began
+ * meanwhile has its intent there before its broker's start moves.
+ *
  * @param starts by partition key, as the leaders say
  * @returns false if the journal went on without us: begin anew
  */
@@ -15,8 +18,9 @@ export async function followLogStarts(
   watched: readonly WatchedPartition[],
   starts: ReadonlyMap<string, bigint>,
 ): Promise<boolean> {
-  const offsets = watched.flatMap(({ leader, state }) => {
+  const offsets = watched.flatMap(({ leader }) => {
     const offset = starts.get(partitionKey(leader));
+    const state = group.state.partitions.get(partitionKey(leader));
     if (offset === undefined || state === undefined || !hasMoved(state, offset)) return [];
     const { topicId, topic, partition } = state;
     return [{ topicId, topic, partition, offset }];

@@ -24,6 +24,7 @@ import type { WatchedPartition } from './watched-partitions.ts';
 
 /** Then the next run goes on, so that a group with much to do does not hold its lane forever. */
 const CHUNKS_MAX = 64;
+const OPENED_AT_ONCE = 16;
 
 export interface MergeRunOptions {
   readonly context: JobContext;
@@ -86,13 +87,16 @@ export class MergeRun {
     }
   }
 
+  /** In the order of the partitions; several at once, since each may ask the store for its tail. */
   async #openReaders(): Promise<PartitionReader[]> {
-    const readers: PartitionReader[] = [];
-    for (const partition of this.#options.watched) {
-      const reader = await this.#openReader(partition);
-      if (reader !== undefined) readers.push(reader);
-    }
-    return readers;
+    const { watched } = this.#options;
+    const readers: (PartitionReader | undefined)[] = [];
+    const next = watched.entries();
+    const open = async (): Promise<void> => {
+      for (const [index, partition] of next) readers[index] = await this.#openReader(partition);
+    };
+    await Promise.all(Array.from({ length: OPENED_AT_ONCE }, open));
+    return readers.filter((reader) => reader !== undefined);
   }
 
   /** @returns undefined if there is nothing to do */
