@@ -76,7 +76,7 @@ test('random logs end in the same values, in segments that cover the same offset
         expect(bench.memory.bytesHeld).toBe(0);
       },
     ),
-    { numRuns: 40 },
+    { numRuns: 25 },
   );
 }, 60_000);
 
