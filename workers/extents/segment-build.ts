@@ -1,19 +1,17 @@
 /**
  * Makes one segment out of batches and puts it. The `.log` is put in one go, so it is held in
- * memory until then, copied into pieces.
+ * memory until then: in one buffer of the size that it may have, of which the system gives only
+ * what is written to. In pieces it would be copied once more by stores that want it whole.
  */
-import assert from 'node:assert/strict';
 import { SegmentWriter } from '../../storage/index.ts';
 import type { CallOptions, SegmentState } from '../../storage/index.ts';
 import { uploadSegment } from './upload-segment.ts';
 import type { SegmentUpload, UploadedSegment } from './upload-segment.ts';
 
-const PIECE_BYTES = 4 * 1024 * 1024;
-
 export class SegmentBuild {
   readonly #writer: SegmentWriter;
-  readonly #pieces: Buffer[] = [];
-  #pieceUsed = 0;
+  readonly #bytesMax: number;
+  #log: Buffer | undefined;
   #batches = 0;
 
   /**
@@ -21,6 +19,7 @@ export class SegmentBuild {
    * @param bytesMax of the `.log`; a single batch may be larger
    */
   constructor(state: SegmentState, bytesMax: number) {
+    this.#bytesMax = bytesMax;
     this.#writer = new SegmentWriter(state, { segmentBytesMax: bytesMax });
   }
 
@@ -43,20 +42,12 @@ export class SegmentBuild {
    * @returns and throws as `SegmentWriter.append`
    */
   append(batch: Buffer): 'appended' | 'full' {
+    const at = this.#writer.logBytes;
     if (this.#writer.append(batch) === 'full') return 'full';
+    // The first batch may be larger than the segment is to be.
+    this.#log ??= Buffer.allocUnsafeSlow(Math.max(this.#bytesMax, batch.length));
+    batch.copy(this.#log, at);
     this.#batches += 1;
-    let copied = 0;
-    while (copied < batch.length) {
-      let piece = this.#pieces.at(-1);
-      if (piece === undefined || this.#pieceUsed === piece.length) {
-        piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
-        this.#pieces.push(piece);
-        this.#pieceUsed = 0;
-      }
-      const bytes = batch.copy(piece, this.#pieceUsed, copied);
-      copied += bytes;
-      this.#pieceUsed += bytes;
-    }
     return 'appended';
   }
 
@@ -67,17 +58,7 @@ export class SegmentBuild {
    */
   async upload(upload: SegmentUpload, call?: CallOptions): Promise<UploadedSegment> {
     const finished = this.#writer.finish();
-    return await uploadSegment(upload, finished, this.#log(finished.logBytes), {}, call);
-  }
-
-  #log(bytes: number): readonly Buffer[] {
-    const last = this.#pieces.at(-1);
-    assert(last !== undefined, 'a segment has batches');
-    const pieces = [...this.#pieces.slice(0, -1), last.subarray(0, this.#pieceUsed)];
-    assert.equal(
-      pieces.reduce((sum, piece) => sum + piece.length, 0),
-      bytes,
-    );
-    return pieces;
+    const log = this.#log?.subarray(0, finished.logBytes) ?? Buffer.alloc(0);
+    return await uploadSegment(upload, finished, log, {}, call);
   }
 }

@@ -14,6 +14,7 @@ import {
 import type {
   CallOptions,
   FinishedSegment,
+  ObjectBody,
   ObjectStore,
   Segment,
   SegmentState,
@@ -41,14 +42,14 @@ export interface UploadedSegment {
 }
 
 /**
- * @param log the pieces of the `.log`
+ * @param log the `.log`
  * @param covered the offsets that it is for, if they are more than from its first to its last
  * @throws what the store throws; objects that were put are orphans then
  */
 export async function uploadSegment(
   upload: SegmentUpload,
   finished: FinishedSegment,
-  log: readonly Buffer[],
+  log: ObjectBody,
   covered: { readonly startOffset?: bigint; readonly endOffset?: bigint } = {},
   call?: CallOptions,
 ): Promise<UploadedSegment> {

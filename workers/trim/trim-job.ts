@@ -180,7 +180,8 @@ class Trimming {
   ): Promise<void> {
     if (logicalStart !== null && logStartOffset <= logicalStart) return;
     const offsets = [{ topicId, topic, partition, offset: logStartOffset }];
-    const outcome = await this.#context.group.commit({ kind: 'start-moved', offsets });
+    const moved = { kind: 'start-moved', offsets, isForeign: true } as const;
+    const outcome = await this.#context.group.commit(moved);
     this.#context.logger.info({ outcome: outcome.kind, topic, partition }, 'a start was adopted');
   }
 
