@@ -1,4 +1,4 @@
-/** How workers start and end: inside a member, without what they need, and in the middle of a job. */
+/** How workers start and end: in a member, without what they need, in the middle of a job. */
 import { fileURLToPath } from 'node:url';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
