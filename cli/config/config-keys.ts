@@ -230,8 +230,8 @@ export const CONFIG_KEYS = {
     max: 1024 * 1024 * MEBIBYTE,
   }),
   'cache.lagging.bytes.max': integer({
-    doc: 'Memory for older WAL files, read by consumers that lag.',
-    default: bytes(64 * MEBIBYTE),
+    doc: 'Memory for merged files, segments and older WAL files, read by consumers that lag. As much again may be on its way from the store, and as much again in answers that are being made.',
+    default: bytes(128 * MEBIBYTE),
     min: MEBIBYTE,
     max: 1024 * 1024 * MEBIBYTE,
   }),

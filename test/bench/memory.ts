@@ -134,8 +134,8 @@ function configuredBytes(): number {
   const configs = MEMORY_CONFIGS;
   return (
     configs['cache.bytes.max'] +
-    // Once for what is kept, once for what is on its way from the store.
-    2 * configs['cache.lagging.bytes.max'] +
+    // For what is kept, what is on its way from the store, and what is read for answers.
+    3 * configs['cache.lagging.bytes.max'] +
     configs['memory.requests.bytes.max'] +
     configs['memory.responses.bytes.max'] +
     configs['memory.fills.bytes.max'] +
