@@ -1,7 +1,7 @@
 /** `outrigger repair`: gives up what one partition has lost for good, so that the rest goes on. */
 import { randomBytes } from 'node:crypto';
 import { systemClock } from '../runtime/index.ts';
-import { partitionGroup } from '../storage/index.ts';
+import { partitionGroup, TopicRecordStore } from '../storage/index.ts';
 import { repair as repairPartition, type Repaired } from '../workers/index.ts';
 import { Site } from './site.ts';
 
@@ -29,6 +29,7 @@ export async function repair(args: RepairArguments): Promise<void> {
       journal,
       group,
       log,
+      records: new TopicRecordStore(bucket.store),
       clock: systemClock,
       random: randomBytes,
       topic,

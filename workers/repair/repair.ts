@@ -16,6 +16,7 @@ import type {
   PartitionState,
   Segment,
   SegmentState,
+  TopicRecordStore,
 } from '../../storage/index.ts';
 import { workerError } from '../errors.ts';
 import { SegmentBuild } from '../extents/segment-build.ts';
@@ -44,6 +45,8 @@ export interface RepairOptions {
   readonly store: ObjectStore;
   readonly log: ClusterLog;
   readonly keyRing: KeyRing;
+  /** They say where the merge of a partition begins that the journal does not know yet. */
+  readonly records: Pick<TopicRecordStore, 'get'>;
   readonly clock: Clock;
   readonly random: (byteCount: number) => Buffer;
   readonly topic: string;
@@ -115,7 +118,15 @@ class RepairRun {
         if (!(await this.#repairExtent(salvage, extent))) return false;
       }
     }
-    return await this.#repairUnmerged(salvage, partition?.cursor ?? logStart);
+    return await this.#repairUnmerged(salvage, partition?.cursor ?? (await this.#start(logStart)));
+  }
+
+  /** @returns where the first merge begins: where the log ended when the topic was marked */
+  async #start(logStart: bigint): Promise<bigint> {
+    const { topicId, partition } = this.#leader;
+    const record = await this.#options.records.get(topicId);
+    const marked = BigInt(record?.startOffsets?.[partition] ?? logStart);
+    return marked > logStart ? marked : logStart;
   }
 
   async #repairExtent(salvage: Salvage, extent: Extent): Promise<boolean> {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { pino } from 'pino';
 import { beforeEach, expect, test } from 'vitest';
 import { recordCount } from '../../../../kafka/index.ts';
-import { entryKey, partitionKey, walKey } from '../../../../storage/index.ts';
+import { entryKey, partitionKey, TopicRecordStore, walKey } from '../../../../storage/index.ts';
 import type { PartitionState, SegmentKeys } from '../../../../storage/index.ts';
 import { StoredBatches } from '../../../../workers/extents/stored-batches.ts';
 import { repair, type RepairOptions } from '../../../../workers/repair/repair.ts';
@@ -27,6 +27,7 @@ async function run(overrides: Partial<RepairOptions> = {}): Promise<readonly Rep
     store: site.store,
     log: site.log,
     keyRing: site.keyRing,
+    records: new TopicRecordStore(site.store),
     clock: site.clock,
     random: randomBytes,
     topic: 'orders',
@@ -117,6 +118,19 @@ test('merging goes on behind a WAL file that is gone', async () => {
     [7n, 9n, 3],
   ]);
   expect(await lossesFound()).toEqual([]);
+});
+
+test('what was there before the topic was marked is left to the broker', async () => {
+  for (let count = 0; count < 4; count++) site.produceReal(1);
+  await site.produce(1);
+  lose(walKey(site.walFiles[0] ?? 0n));
+  const records = new TopicRecordStore(site.store);
+  const record = await records.get(site.partition(1).id.topicId);
+  if (record === undefined) throw new Error('no record');
+  await records.put({ ...record, startOffsets: [0, 3] });
+  expect(await run()).toMatchObject([
+    { startOffset: 3n, endOffset: 7n, givenUp: [{ startOffset: 4n, endOffset: 7n }] },
+  ]);
 });
 
 test('a dry run says the same and changes nothing', async () => {
