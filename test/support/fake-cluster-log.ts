@@ -238,6 +238,16 @@ export class FakeClusterLog implements ClusterLog {
     return ends;
   }
 
+  async highWatermarks(leaders: readonly PartitionLeader[]): Promise<ReadonlyMap<string, bigint>> {
+    await this.#onCall('highWatermarks');
+    const marks = new Map<string, bigint>();
+    for (const leader of leaders) {
+      const found = this.#find(leader);
+      if (found?.isLedBy(leader)) marks.set(partitionKey(leader), found.highWatermark);
+    }
+    return marks;
+  }
+
   async logStarts(leaders: readonly PartitionLeader[]): Promise<ReadonlyMap<string, bigint>> {
     await this.#onCall('logStarts');
     const starts = new Map<string, bigint>();

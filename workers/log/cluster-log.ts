@@ -75,6 +75,12 @@ export interface ClusterLog {
   logEnds(leaders: readonly PartitionLeader[]): Promise<ReadonlyMap<string, LogEnd>>;
 
   /**
+   * The high watermarks, by `partitionKey`, asked of the leaders. Partitions whose leader does not
+   * answer, or is another one than was named, are not in it.
+   */
+  highWatermarks(leaders: readonly PartitionLeader[]): Promise<ReadonlyMap<string, bigint>>;
+
+  /**
    * Where the logs begin, by `partitionKey`, asked of the leaders. Partitions whose leader does not
    * answer, or is another one than was named, are not in it.
    */

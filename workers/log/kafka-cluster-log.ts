@@ -105,6 +105,10 @@ export class KafkaClusterLog implements ClusterLog {
     return ends;
   }
 
+  async highWatermarks(leaders: readonly PartitionLeader[]): Promise<ReadonlyMap<string, bigint>> {
+    return await this.#listOffsets(leaders, CONSUMER, TIMESTAMP.latest);
+  }
+
   async logStarts(leaders: readonly PartitionLeader[]): Promise<ReadonlyMap<string, bigint>> {
     return await this.#listOffsets(leaders, CONSUMER, TIMESTAMP.earliest);
   }

@@ -7,6 +7,7 @@
  * What it remembers from run to run saves requests; nothing is lost with it.
  */
 import { LRUCache } from 'lru-cache';
+import { partitionKey } from '../../storage/index.ts';
 import type { GroupJob, JobContext } from '../group-job.ts';
 import { WalFiles } from '../wal/wal-files.ts';
 import { AnnouncedPartitions } from './announced-partitions.ts';
@@ -14,7 +15,7 @@ import { MergeRun, type MergeReport } from './merge-run.ts';
 import { MergedTails } from './merged-tail.ts';
 import { reMerge } from './re-merge.ts';
 import { Samples } from './samples.ts';
-import { watchedPartitions } from './watched-partitions.ts';
+import { watchedPartitions, type WatchedPartition } from './watched-partitions.ts';
 
 /**
  * Of the cache of WAL files, in merged files: a merged file of one of four groups spans about four
@@ -63,10 +64,13 @@ class MergeJob {
     await this.#announced.refresh(coordinator, clock);
     const watched = await watchedPartitions(context, this.#announced);
     const leaders = watched.map(({ leader }) => leader);
+    const starts = await log.logStarts(leaders);
+    // Most partitions of a large cluster are idle: no more is asked of the brokers for them.
+    const marks = await log.highWatermarks(leaders);
+    const busy = watched.filter((partition) => isBusy(partition, marks));
     // In this order: see the sweep rule.
     const count = await coordinator.settledCount();
-    const ends = await log.logEnds(leaders);
-    const starts = await log.logStarts(leaders);
+    const ends = await log.logEnds(busy.map(({ leader }) => leader));
     const samples = this.#samplesOf(group.number);
     if (count !== undefined) samples.note(ends, count);
     const run = new MergeRun({
@@ -104,4 +108,13 @@ class MergeJob {
       logger.fatal({ err: error }, 'ALARM: a partition cannot be merged any further');
     }
   }
+}
+
+/** @returns whether the log may have something new, or a sample of its end is asked for */
+function isBusy(
+  { leader, state, isRequested }: WatchedPartition,
+  highWatermarks: ReadonlyMap<string, bigint>,
+): boolean {
+  const highWatermark = highWatermarks.get(partitionKey(leader));
+  return isRequested || (highWatermark !== undefined && highWatermark !== (state?.cursor ?? 0n));
 }

@@ -29,7 +29,7 @@ export class Samples {
    * has confirmed is no sample: the leader may have been deposed.
    *
    * @param count the settled count before the ends were asked for
-   * @param ends of all partitions that are looked after
+   * @param ends of all partitions that may have something to merge
    */
   note(ends: ReadonlyMap<string, LogEnd>, count: number): void {
     for (const [key, known] of this.#pending) {

@@ -90,22 +90,25 @@ test('a sample waits for its cursor, and is worth nothing under another leader',
   const { site, produce, log } = siteWithTopic();
   const worker = await site.openWorker();
   const job = createMergeJob(OPTIONS);
-  log.stopFollowers();
   produce('a');
-  await worker.run(job);
+  log.stopFollowers();
   produce('b');
+  await worker.run(job);
+  produce('c');
   log.followersLag = false;
   await worker.run(job);
-  // The first sample, of one settled file, was kept, and reached.
-  expect(await site.stateOf('orders')).toMatchObject({ cursor: 2n, asOf: 1 });
+  // The first sample, of two settled files, was kept, and reached.
+  expect(await site.stateOf('orders')).toMatchObject({ cursor: 3n, asOf: 2 });
+  produce('d');
   log.stopFollowers();
-  produce('c');
+  produce('e');
   await worker.run(job);
   log.elect();
   log.followersLag = false;
-  produce('d');
+  produce('f');
   await worker.run(job);
-  expect(await site.stateOf('orders')).toMatchObject({ cursor: 4n, asOf: 4 });
+  expect(await site.stateOf('orders')).toMatchObject({ cursor: 6n, asOf: 6 });
+});
 });
 
 test('a partition that nobody has written to is sampled if that is asked for', async () => {
