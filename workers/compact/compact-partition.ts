@@ -101,7 +101,7 @@ async function indexDirty({ context, stored, history, plan, cleaner }: Pass): Pr
       throw tooManyKeys(partition, batch.baseOffset);
     }
     cleaner.indexedUpTo(endOffset);
-    progress.advance({ records: 0, bytes });
+    progress.advance({ records: turns.taken(), bytes });
   }
   return true;
 }
@@ -166,7 +166,7 @@ async function cleanedRun(pass: Pass, run: readonly Segment[]): Promise<CleanedR
       rewriter.append(cleaned.kept, cleaned.aborted);
       kept.push(cleaned.kept);
     }
-    progress.advance({ records: 0, bytes });
+    progress.advance({ records: turns.taken(), bytes });
   }
   return isChanged ? { rewriter, kept, brokerId: manifest.brokerId } : undefined;
 }
@@ -193,15 +193,24 @@ async function put(pass: Pass, run: readonly Segment[], cleaned: CleanedRun): Pr
   return segment;
 }
 
-/** Lets others run between batches. */
+/** Counts records, and lets others run between batches. */
 class Turns {
   #records = 0;
+  #inTurn = 0;
 
   async take(batch: Buffer): Promise<void> {
     this.#records += recordCount(batch);
-    if (this.#records < RECORDS_PER_TURN) return;
-    this.#records = 0;
+    this.#inTurn += recordCount(batch);
+    if (this.#inTurn < RECORDS_PER_TURN) return;
+    this.#inTurn = 0;
     await setImmediate();
+  }
+
+  /** @returns how many records there were since it was asked last */
+  taken(): number {
+    const records = this.#records;
+    this.#records = 0;
+    return records;
   }
 }
 
