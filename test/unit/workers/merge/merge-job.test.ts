@@ -109,7 +109,6 @@ test('a sample waits for its cursor, and is worth nothing under another leader',
   await worker.run(job);
   expect(await site.stateOf('orders')).toMatchObject({ cursor: 6n, asOf: 6 });
 });
-});
 
 test('a partition that nobody has written to is sampled if that is asked for', async () => {
   const { site, merge } = siteWithTopic(2);
