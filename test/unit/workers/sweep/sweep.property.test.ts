@@ -160,7 +160,7 @@ class Run {
     else partition.followersLag = false;
   }
 
-  /** The newest batches are lost: with followers that lag, an election that is clean for acks=all. */
+  /** The newest batches are lost, as those are that no follower had. */
   #elect(topic: string, lost: number): void {
     const partition = this.site.log.partition(topic);
     if (lost === 0) partition.elect();

@@ -1,7 +1,7 @@
 /**
  * Visits every state that a scenario can reach, breadth first, so that what is found comes with one
- * of the shortest ways to it. Checks that nothing is lost in any of them, and that from each of them
- * everything can come to its end without further faults.
+ * of the shortest ways to it. Checks that nothing is lost in any of them, and that from each of
+ * them everything can come to its end without further faults.
  */
 import { brokerSteps, redisSteps, topicSteps } from './brokers.ts';
 import { memberSteps } from './members.ts';

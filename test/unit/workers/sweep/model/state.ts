@@ -1,7 +1,7 @@
 /**
  * The small cluster that the sweep rule is checked in: one partition `t-0`, two brokers that hold it
- * and a third that only has an opinion, a few WAL files of one batch each, Redis, the journal, merge
- * workers and a sweeper. Plain immutable values: equal states have equal JSON.
+ * and a third that only has an opinion, a few WAL files of one batch each, Redis, the journal,
+ * merge workers and a sweeper. Plain immutable values: equal states have equal JSON.
  */
 
 /** A batch in a log: whose file it points into, and the leader epoch it was appended under. */

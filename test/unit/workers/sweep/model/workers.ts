@@ -37,7 +37,8 @@ type Make = (next: Worker) => State;
 type Plain = Omit<Step, 'isFault'>;
 
 /**
- * One step, or, where nothing could come in between that matters, all from the sample to the commit.
+ * One step, or, where nothing that matters could come in between, all from the sample to the
+ * commit.
  */
 function* stepsAtOnce(state: State, index: number, scenario: Scenario): Generator<Plain> {
   const worker = at(state.workers, index);
