@@ -136,7 +136,7 @@ export class TopicRegister {
   }
 
   /**
-   * Before the record is written nobody appends a placeholder, unless the topic was diskless before.
+   * Before the record is written nobody appends a placeholder, unless the topic was diskless once.
    */
   async #startOffsets(
     { name }: TopicName,

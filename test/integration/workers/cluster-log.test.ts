@@ -24,7 +24,7 @@ let client: ClusterClient;
 let log: KafkaClusterLog;
 
 beforeAll(async () => {
-  // A paused broker stays in the cluster and among the replicas in sync for as long as a test takes.
+  // A paused broker stays in the cluster and among the replicas in sync as long as a test takes.
   const configs = {
     'broker.session.timeout.ms': 600_000,
     'replica.lag.time.max.ms': 600_000,

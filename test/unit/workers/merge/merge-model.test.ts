@@ -211,7 +211,7 @@ class Model {
     }
   }
 
-  /** The sweep rule: a file that was settled before the sample is merged wherever the log has it. */
+  /** The sweep rule: a file settled before the sample is merged wherever the log has it. */
   async #checkSamples(): Promise<void> {
     const states = await this.site.states();
     for (const state of states.flatMap(({ partitions }) => [...partitions.values()])) {

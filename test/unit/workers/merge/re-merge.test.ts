@@ -1,4 +1,4 @@
-/** Small extents become large ones: how few stay, at what cost, and that nothing changes in them. */
+/** Small extents become large ones: how few stay, at what cost, and that no batch changes. */
 import { expect, test } from 'vitest';
 import { baseOffset } from '../../../../kafka/index.ts';
 import type { Extent, GroupState, PartitionState } from '../../../../storage/index.ts';
