@@ -32,7 +32,7 @@ export class JobSite {
   readonly #clusterId: string;
   readonly #keyRing: KeyRing;
   readonly #log: KafkaClusterLog;
-  readonly #logger = pino({ level: process.env['JOB_SITE_LOG'] ?? 'silent' });
+  readonly #logger = pino({ level: 'silent' });
 
   private constructor(
     store: FsObjectStore,
