@@ -128,11 +128,11 @@ export function openDataPath(options: ProxyOptions, dependencies: DataPathDepend
 
 /** What answers below the log start of the broker. */
 function openBelowStart(
-  { segments, views }: StoredReading,
+  { segments, extents, views }: StoredReading,
   { store, catalog, budgets, log }: DataPathDependencies,
 ): Pick<DataPath, 'belowStart' | 'starts' | 'storedOffsets' | 'startRequests'> {
   const starts = new LogicalStarts();
-  const storedLog = new StoredLog(segments);
+  const storedLog = new StoredLog(segments, extents);
   const budget = budgets.stored;
   return {
     belowStart: new BelowStart({ catalog, views, starts, storedLog, budget, log }),

@@ -53,6 +53,15 @@ export class ExtentReader {
     return { kind: 'found', value: found };
   }
 
+  /** @returns all rows of the index, in order */
+  rowsOf(piece: ExtentPiece): Lookup<Iterable<IndexedBatch>> {
+    const index = this.#indexes.peek(piece.indexName);
+    if (index === undefined) return { kind: 'unread', load: () => this.#load(piece) };
+    const { rows } = index;
+    if (rows instanceof OutriggerError) return this.#corrupt(piece, rows);
+    return { kind: 'found', value: allRows(rows) };
+  }
+
   /** @returns the batch of a row */
   batchOf(piece: ExtentPiece, row: IndexedBatch): Lookup<Buffer> {
     const lookup = this.#batches.at(piece, row.position);
@@ -81,6 +90,10 @@ export class ExtentReader {
     });
     return index !== undefined;
   }
+}
+
+function* allRows(rows: ExtentIndex): Generator<IndexedBatch> {
+  for (let row = 0; row < rows.batchCount; row++) yield rows.at(row);
 }
 
 function parseIndex(bytes: Buffer, { extent }: ExtentPiece): OpenIndex['rows'] {

@@ -8,9 +8,11 @@
 import assert from 'node:assert/strict';
 import { baseOffset } from '../../kafka/index.ts';
 import { AbortedSearch } from '../../storage/index.ts';
+import type { ExtentReader } from './extent-reader.ts';
 import { expectFound } from './lookup.ts';
 import type { OpenTransaction, SegmentReader } from './segment-reader.ts';
 import { segmentsFrom, type StoredPartition } from './stored-partition.ts';
+import { decideByMarkers } from './transaction-markers.ts';
 
 export interface AbortedData {
   readonly producerId: bigint;
@@ -20,15 +22,17 @@ export interface AbortedData {
 export interface AbortedList {
   /** By their first offset. */
   readonly aborted: readonly AbortedData[];
-  /** Transactions with data in the range whose markers are behind the last segment. */
+  /** Transactions with data in the range whose markers are in the broker's log only. */
   readonly undecided: readonly OpenTransaction[];
 }
 
 export class StoredLog {
   readonly #segments: SegmentReader;
+  readonly #extents: ExtentReader;
 
-  constructor(segments: SegmentReader) {
+  constructor(segments: SegmentReader, extents: ExtentReader) {
     this.#segments = segments;
+    this.#extents = extents;
   }
 
   /**
@@ -84,6 +88,15 @@ export class StoredLog {
       // Whatever has data in the range is decided by now, or open at the end of the segment.
       if (piece.segment.endOffset >= to && undecided.length === 0) break;
     }
-    return { aborted: search.result(), undecided };
+    const aborted = search.result();
+    if (undecided.length === 0) return { aborted, undecided };
+    const decided = await decideByMarkers(this.#extents, partition, undecided);
+    const all = [...aborted, ...decided.aborted].sort(byFirstOffset);
+    return { aborted: all, undecided: decided.undecided };
   }
+}
+
+/** kafkajs does not sort them itself. */
+function byFirstOffset(left: AbortedData, right: AbortedData): number {
+  return Number(left.firstOffset - right.firstOffset);
 }

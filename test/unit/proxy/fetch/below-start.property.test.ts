@@ -86,6 +86,7 @@ const scenario = fc.record({
   shares: fc.record({
     segments: fc.array(fc.nat(100), { maxLength: 4 }),
     consolidated: fc.nat(100),
+    merged: fc.nat(100),
     trimmed: fc.nat(100),
     deleted: fc.nat(100),
     from: fc.nat(100),
@@ -102,7 +103,7 @@ function share(percent: number, most: number): number {
   return Math.floor((percent * most) / 100);
 }
 
-/** Puts the log's beginning into segments and the rest into a merged file. */
+/** Puts the log's beginning into segments, and some of the rest into a merged file. */
 async function prepare({ log, shares, version }: Scenario): Promise<Reader | undefined> {
   const whole = new TransactionalBroker(log.batches, 0n);
   // Trims stay below the last stable offset.
@@ -121,11 +122,12 @@ async function prepare({ log, shares, version }: Scenario): Promise<Reader | und
   const { states } = reader.harness.read;
   const store = reader.harness.read.bucket;
   const segments = await putSegments(store, TOPIC, runs, log.startOffset);
-  const rest = log.batches.slice(consolidated).map(realBatch);
+  const merged = consolidated + share(shares.merged, log.batches.length - consolidated);
+  const rest = log.batches.slice(consolidated, merged).map(realBatch);
   const extents = rest.length === 0 ? [] : [await putMergedFile(store, TOPIC, 7, rest)];
   states.set({
     ...emptyView(TOPIC),
-    cursor: whole.highWatermark,
+    cursor: offsetAt(merged),
     logicalStart: log.startOffset,
     trimIntent: offsetAt(trimmed),
     consolidatedTo: offsetAt(consolidated),

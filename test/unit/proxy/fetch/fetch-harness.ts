@@ -93,8 +93,8 @@ export class FetchHarness {
     const log = pino({}, { write: (line: string): unknown => this.warnings.push(line) });
     this.filler = new BatchFiller(this.read.resolver, new SlabPool(this.budget), log);
     const { catalog, ratios, filler, starts } = this;
-    const { views, segments } = this.read.stored;
-    const storedLog = new StoredLog(segments);
+    const { views, segments, extents } = this.read.stored;
+    const storedLog = new StoredLog(segments, extents);
     const below = { catalog, views, starts, storedLog, budget: this.storedBudget, log };
     this.handler = fetchHandler({
       catalog,
