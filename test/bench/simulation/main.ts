@@ -1,7 +1,7 @@
 /**
  * `npm run simulate`: an hour of operation at a hundred times its speed, and what it leaves behind.
  *
- *     npm run simulate -- [--minutes N] [--partitions N] [--write]
+ *     npm run simulate -- [--minutes N] [--partitions N] [--merge-file MIB] [--write]
  *
  * `--write` makes `docs/simulation.svg` and `docs/simulation.md` of it.
  */
@@ -22,6 +22,7 @@ const { values: args } = parseArgs({
   options: {
     minutes: { type: 'string', default: '60' },
     partitions: { type: 'string', default: '10' },
+    'merge-file': { type: 'string', default: '64' },
     write: { type: 'boolean', default: false },
   },
 });
@@ -35,7 +36,7 @@ const options: SimulationOptions = {
   walFileBytes: MEBIBYTE,
   scale: 64,
   jobs: {
-    merge: { intervalMs: 30_000, fileBytes: 64 * MEBIBYTE },
+    merge: { intervalMs: 30_000, fileBytes: Number(args['merge-file']) * MEBIBYTE },
     consolidate: {
       intervalMs: MINUTE_MS,
       segmentBytesMax: 1024 * MEBIBYTE,
