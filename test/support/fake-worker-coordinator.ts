@@ -1,6 +1,7 @@
 /**
  * What workers share, in memory: a Redis that can be wiped, can fall back to how it was earlier,
- * and can be away. Settled files are counted in ranges, as in Redis: another one after each such event.
+ * and can be away. Settled files are counted in ranges, as in Redis: another one after each such
+ * event.
  */
 import type {
   FileAnnouncement,

@@ -141,6 +141,25 @@ test('logs are read, trimmed, and said to be out of range', async () => {
   expect(await log.shareGroupStart(leader)).toBeUndefined();
 });
 
+test('a partition is absent by name when all brokers deny it, and none is silent', async () => {
+  const { topic } = await newTopic();
+  const never = uniqueName('never');
+  const asked = [
+    { topic, partition: 0 },
+    { topic, partition: 7 },
+    { topic: never, partition: 0 },
+  ];
+  const absent = async (): Promise<readonly string[]> => [...(await log.absentPartitions(asked))];
+  await eventually(absent).toEqual([`${topic}/7`, `${never}/0`]);
+  const [broker] = kafka.brokers;
+  process.kill(broker?.pid() ?? 0, 'SIGSTOP');
+  try {
+    await eventually(async () => await absent().catch(() => ['nobody answers'])).toEqual([]);
+  } finally {
+    process.kill(broker?.pid() ?? 0, 'SIGCONT');
+  }
+});
+
 test('a topic is present while one broker knows it, and absent once all deny it', async () => {
   const { topic, topicId } = await newTopic();
   const never = 'AAAAAAAAAAAAAAAAAAAAAQ';
