@@ -1,8 +1,9 @@
 /**
  * DeleteRecords moves the logical start of a partition (DESIGN §9). The broker decides whether the
  * client may, and deletes what it has. Below what workers trimmed there it has nothing to delete
- * and answers success: then the request is left in the bucket for the workers, durably, before the
- * client hears of it, and counts here at once. Other members follow when the journal has it.
+ * and answers success. So where data is in segments the request is left in the bucket for the
+ * workers, durably, before the client hears of it, and counts here at once. Other members follow
+ * when the journal has it.
  */
 import {
   DeleteRecordsRequest,
@@ -20,6 +21,7 @@ import {
 import { changedReply, decodeReply, decodeRequest, headOf } from '../connection/recode.ts';
 import type { LogicalStarts } from '../read/logical-starts.ts';
 import type { PartitionViews } from '../read/partition-views.ts';
+import type { StoredPartition } from '../read/stored-partition.ts';
 import type { TopicCatalog } from '../topics/topic-catalog.ts';
 
 export interface DeleteRecordsDependencies {
@@ -30,6 +32,9 @@ export interface DeleteRecordsDependencies {
 }
 
 type PartitionResponse = DeleteRecordsResponse['topics'][number]['partitions'][number];
+
+/** Asks to delete everything that is there. */
+const HIGH_WATERMARK = -1n;
 
 /** @returns the handler of DeleteRecords */
 export function deleteRecordsHandler(dependencies: DeleteRecordsDependencies): RequestHandler {
@@ -74,12 +79,10 @@ async function moveStart(
   try {
     const known = await views.refresh(id);
     if (known === null) return;
-    const { group, trimIntent } = known.view;
-    // Above its trim intent the broker's own start says what was deleted.
-    const isTrimmed = trimIntent !== null && offset <= trimIntent;
-    if (isTrimmed && offset > starts.of(known, answer.lowWatermark)) {
-      await requests.put(group, { ...id, offset });
-      starts.request(id, offset);
+    const deletedTo = offset === HIGH_WATERMARK ? answer.lowWatermark : offset;
+    if (mayBeTrimmed(known, deletedTo) && deletedTo > starts.atLeast(known)) {
+      await requests.put(known.view.group, { ...id, offset: deletedTo });
+      starts.request(id, deletedTo);
     }
     answer.lowWatermark = starts.of(known, answer.lowWatermark);
   } catch (error) {
@@ -88,6 +91,16 @@ async function moveStart(
     answer.errorCode = KafkaErrorCode.REQUEST_TIMED_OUT;
     answer.lowWatermark = -1n;
   }
+}
+
+/**
+ * Where nothing is in segments nothing is trimmed, and the broker's own start says what a user has
+ * deleted. Below, a trim that is just being made could be taken for the reason of that start.
+ */
+function mayBeTrimmed({ view }: StoredPartition, offset: bigint): boolean {
+  const { trimIntent, consolidatedTo, segments } = view;
+  const isTrimmed = trimIntent !== null && offset <= trimIntent;
+  return isTrimmed || (segments.length > 0 && offset <= consolidatedTo);
 }
 
 function keyOf(topic: string, partition: number): string {

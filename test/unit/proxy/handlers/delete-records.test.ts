@@ -96,6 +96,16 @@ test('above it the start of the broker tells', async () => {
   expect(await deleting.left()).toEqual([]);
 });
 
+test('where a trim may be on its way a deletion is left too', async () => {
+  const segment = { id: 'x', baseOffset: 0n, startOffset: 0n, endOffset: 150n, bytes: 1 };
+  const segments = [{ ...segment, maxTimestampMs: 0n, createdMs: 0 }];
+  const deleting = new Deleting({ segments });
+  expect(await deleting.ask(120n, 120n)).toMatchObject({ errorCode: 0, lowWatermark: 120n });
+  expect(await deleting.ask(-1n, 140n)).toMatchObject({ errorCode: 0, lowWatermark: 140n });
+  expect(await deleting.ask(160n, 160n)).toMatchObject({ errorCode: 0, lowWatermark: 160n });
+  expect(await deleting.left()).toMatchObject([{ offset: 120n }, { offset: 140n }]);
+});
+
 test('partitions that were never trimmed, and refusals, are the broker’s own', async () => {
   expect(await new Deleting().ask(7n, 7n)).toMatchObject({ lowWatermark: 7n });
   const fresh = new Deleting({ logicalStart: null, trimIntent: null });
