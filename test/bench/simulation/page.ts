@@ -67,7 +67,8 @@ ${memberCount} members write ${rate}, to ${partitions} partitions in ${options.g
 Jobs, journals, formats and Redis are the real ones; brokers' logs and the bucket are in memory, the
 clock moves when everything that is due is done, and one byte stands for ${scale}, in thresholds
 too. So that an hour shows where it levels off, times that are hours or days by default are minutes:
-${times}. \`segment.bytes\` is ${topic.segmentBytes / MEBIBYTE} MiB.
+${times}. \`segment.bytes\` is ${topic.segmentBytes / MEBIBYTE} MiB,
+\`merge.file.bytes\` ${jobs.merge.fileBytes / MEBIBYTE} MiB.
 
 ![objects, extents, placeholders and bytes in Redis over an hour](simulation.svg)
 
@@ -77,7 +78,8 @@ ${sampleTable(result.samples)}
 
 In requests to the object store, by job, for each GiB produced. PUT and LIST count as one, GET and
 HEAD as 0.08, DELETE as nothing, as stores charge for them. The members' own PUTs of WAL files come
-on top: ${perGib(result.walFiles, result)} for each GiB.
+on top: ${perGib(result.walFiles, result)} for each GiB. The bytes of the sweeps are mostly footers, which are not
+scaled down: their shares are far smaller in truth.
 
 ${costTable(result)}
 `;
