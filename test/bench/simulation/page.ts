@@ -78,8 +78,8 @@ ${sampleTable(result.samples)}
 
 In requests to the object store, by job, for each GiB produced. PUT and LIST count as one, GET and
 HEAD as 0.08, DELETE as nothing, as stores charge for them. The members' own PUTs of WAL files come
-on top: ${perGib(result.walFiles, result)} for each GiB. The bytes of the sweeps are mostly footers, which are not
-scaled down: their shares are far smaller in truth.
+on top: ${perGib(result.walFiles, result)} for each GiB. The bytes of the sweeps are mostly footers,
+which are not scaled down: their shares are far smaller in truth.
 
 ${costTable(result)}
 `;
