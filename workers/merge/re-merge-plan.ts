@@ -1,6 +1,6 @@
 /**
  * Which extents are worth merging again, so that a partition's extents stay few: size-tiered, with
- * a fan-in of eight. Of extents below an eighth of a merged file a partition keeps fewer than
+ * a fan-in of eight. Of extents below a sixteenth of a merged file a partition keeps fewer than
  * sixteen in each tier, and a tier is eight times the one before it, so their number grows with the
  * logarithm of the data; larger ones are as good as they get, and left to consolidation. Pure.
  */
@@ -8,6 +8,8 @@ import type { Extent, GroupState } from '../../storage/index.ts';
 import type { NamedPartition } from '../extents/segment-log.ts';
 
 export const FAN_IN = 8;
+/** The part of a merged file from which on an extent is read well enough as it is. */
+export const LARGE_PARTS = 16;
 /** A run as long as this is merged again however little is in it. */
 const RUN_EXTENTS_MAX = 2 * FAN_IN;
 /** The part of a merged file that is worth the requests on its own. */
@@ -41,7 +43,7 @@ export function planReMerges(state: GroupState, fileBytes: number): ReMerge[] {
 
 /** @returns a run of at least two extents that are to become one */
 function dueRun(extents: readonly Extent[], fileBytes: number): readonly Extent[] | undefined {
-  const finalBytes = fileBytes / FAN_IN;
+  const finalBytes = fileBytes / LARGE_PARTS;
   let end = extents.length;
   for (let at = extents.length - 1; at >= -1; at--) {
     const extent = extents[at];

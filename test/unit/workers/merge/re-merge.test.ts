@@ -4,7 +4,7 @@ import { baseOffset } from '../../../../kafka/index.ts';
 import type { Extent, GroupState, PartitionState } from '../../../../storage/index.ts';
 import { EMPTY_STATE, partitionKey } from '../../../../storage/index.ts';
 import { createMergeJob } from '../../../../workers/merge/merge-job.ts';
-import { bytesOf, planReMerges } from '../../../../workers/merge/re-merge-plan.ts';
+import { bytesOf, LARGE_PARTS, planReMerges } from '../../../../workers/merge/re-merge-plan.ts';
 import { batchOf, MergeSite } from '../../../support/merge-site.ts';
 
 const MIB = 1 << 20;
@@ -90,7 +90,7 @@ test('whatever the sizes are, small extents are few and no extent is larger than
   const { lists } = simulate(3, 2_000, (run) => sizes[(run * 7) % sizes.length] ?? 100);
   for (const extents of lists) {
     expect(extents.every((extent) => bytesOf(extent) <= FILE_BYTES)).toBe(true);
-    const small = extents.filter((extent) => bytesOf(extent) < FILE_BYTES / 8);
+    const small = extents.filter((extent) => bytesOf(extent) < FILE_BYTES / LARGE_PARTS);
     const large = extents.length - small.length;
     expect(small.length).toBeLessThan(16 * (large + 8));
   }
