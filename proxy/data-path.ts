@@ -102,6 +102,9 @@ export function openDataPath(options: ProxyOptions, dependencies: DataPathDepend
     clock: systemClock,
     log,
   });
+  coordinator.subscribe((event) => {
+    if (event.kind === 'group-moved') stored.views.groupMoved(event.group);
+  });
   const resolver = new BatchResolver({
     wal: source,
     stored: stored.source,

@@ -11,7 +11,7 @@ import { findTopic, namesTopicsById, partitionKey } from './fetch.ts';
 import type { Fetch, FetchTopics, TopicName } from './fetch.ts';
 import { hasPlaceholder, readLogBatches, type LogBatch, type LogPosition } from './log-batches.ts';
 import type { ObservedRatios } from './observed-ratios.ts';
-import { Pace } from './pace.ts';
+import { Pace } from '../pace.ts';
 
 type PartitionResponse = FetchResponse['responses'][number]['partitions'][number];
 /** What is sent of partitions that are not answered by the broker. */

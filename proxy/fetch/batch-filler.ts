@@ -11,7 +11,7 @@ import { proxyError } from '../errors.ts';
 import type { BatchResolver } from '../read/batch-resolver.ts';
 import type { BatchRequest } from '../read/batch-source.ts';
 import type { LogBatch } from './log-batches.ts';
-import { Pace } from './pace.ts';
+import { Pace } from '../pace.ts';
 import type { SlabPool, Slabs } from './slab-pool.ts';
 
 /** What is sent of a partition: as many batches, from the first, as could be had. */

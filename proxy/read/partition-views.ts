@@ -44,6 +44,8 @@ export class PartitionViews {
   readonly #options: PartitionViewsOptions;
   readonly #known = new LRUCache<string, Known>({ max: PARTITIONS_MAX });
   readonly #asking = new Map<string, Promise<StoredPartition | null>>();
+  /** By group: when it was last said to have changed. As many as the bucket has groups. */
+  readonly #movedAtMs = new Map<number, number>();
   /** Before it nothing is asked in the background. */
   #retryAtMs = Number.NEGATIVE_INFINITY;
   #asked = 0;
@@ -66,7 +68,7 @@ export class PartitionViews {
     const key = partitionKey(id);
     const known = this.#known.get(key);
     const nowMs = this.#options.clock.monotonicMs();
-    const isDue = known === undefined || nowMs - known.asOfMs >= REFRESH_MS;
+    const isDue = known === undefined || this.#isOutdated(known, nowMs);
     if (isDue && nowMs >= this.#retryAtMs && !this.#asking.has(key)) this.#askSoon(id, key);
     return known?.partition;
   }
@@ -89,6 +91,17 @@ export class PartitionViews {
     // An answer that is on its way may be from before.
     await this.#asking.get(key)?.catch(() => null);
     return await this.#ask(id, key, true);
+  }
+
+  /** Workers have changed something: what is known of the group's partitions is asked for again. */
+  groupMoved(group: number): void {
+    this.#movedAtMs.set(group, this.#options.clock.monotonicMs());
+  }
+
+  #isOutdated({ partition, asOfMs }: Known, nowMs: number): boolean {
+    if (nowMs - asOfMs >= REFRESH_MS) return true;
+    const movedAtMs = partition === null ? undefined : this.#movedAtMs.get(partition.view.group);
+    return movedAtMs !== undefined && asOfMs <= movedAtMs;
   }
 
   #askSoon(id: PartitionId, key: string): void {

@@ -6,8 +6,10 @@
  * exactly those that the rules of `AbortedSearch` name.
  */
 import assert from 'node:assert/strict';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { baseOffset } from '../../kafka/index.ts';
 import { AbortedSearch } from '../../storage/index.ts';
+import { Pace } from '../pace.ts';
 import type { ExtentReader } from './extent-reader.ts';
 import { expectFound } from './lookup.ts';
 import type { OpenTransaction, SegmentReader } from './segment-reader.ts';
@@ -49,6 +51,7 @@ export class StoredLog {
     bytesMax: number,
   ): Promise<readonly Buffer[]> {
     const batches: Buffer[] = [];
+    const pace = new Pace();
     let bytes = 0;
     for (const piece of segmentsFrom(partition, from)) {
       if (piece.segment.startOffset >= to) break;
@@ -60,6 +63,7 @@ export class StoredLog {
         if (isFull || baseOffset(batch) >= to) return batches;
         batches.push(batch);
         bytes += batch.length;
+        if (pace.isDue(batch.length)) await nextTurn();
         const next = position + batch.length;
         placed = await expectFound(piece.key, () => this.#segments.batchFrom(piece, next));
       }
