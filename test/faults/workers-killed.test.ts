@@ -37,8 +37,10 @@ const WORKER_CONFIGS = {
   'sweep.grace.ms': 1_000,
   'sweep.unsettled.ms': 60_000,
 };
-/** Steps that need another history of the log: `test/unit/workers/merge` has those. */
-const ELSEWHERE = ['merge:before-cut'];
+/** Steps that need another history of the log, or a topic that is gone for a day: unit tests. */
+const ELSEWHERE = ['merge:before-cut', 'sweep:before-drop', 'sweep:before-give-up'];
+/** Steps whose names the sources put together. */
+const UPLOADS = ['log', 'indexes', 'manifest'].map((object) => `consolidate:after-${object}`);
 /** Segments every second. */
 const ROLLING = { 'segment.ms': '1000' };
 
@@ -65,7 +67,7 @@ function failpoints(): string[] {
     [...source.matchAll(/failpoint\('([a-z-]+:[a-z-]+)'\)/g)].map(([, name = '']) => name),
   );
   // Those of files that are given up come last: that takes a minute.
-  const tried = names.filter((name) => !ELSEWHERE.includes(name));
+  const tried = [...names, ...UPLOADS].filter((name) => !ELSEWHERE.includes(name));
   return [...new Set(tried)].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
 

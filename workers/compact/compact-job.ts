@@ -21,7 +21,7 @@ export interface CompactJobOptions {
   readonly mapBytes: number;
 }
 
-/** @returns the job, one for all groups of a process: they take turns, for each holds much memory */
+/** @returns the job, one for all groups of a process: they take turns, each holds much memory */
 export function createCompactJob({ intervalMs, mapBytes }: CompactJobOptions): GroupJob {
   let isBusy = false;
   return {

@@ -1,4 +1,4 @@
-/** Retention on real bytes and ages, of topics of a real Kafka, down to what the broker has left. */
+/** Retention on real bytes and ages, on a real Kafka, down to what the broker has left. */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { runDir } from '../../../docker/local/cache.ts';
