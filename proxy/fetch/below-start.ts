@@ -99,26 +99,37 @@ export class BelowStart {
     );
   }
 
-  /** Changes the broker's answer for partitions that the broker does not have from their offset. */
+  /**
+   * Changes the broker's answer for partitions that it does not have from the client's offset on.
+   * They are read at once, as many as fit; the others come first the next time.
+   */
   async answer(fetch: Fetch, { responses }: FetchResponse): Promise<StoredAnswers> {
     const { budget } = this.#options;
-    const reservedBytes = this.#bytesOf(fetch);
+    const reservedBytes = bytesOf(fetch);
     await budget.acquire(reservedBytes);
     const release = (): void => budget.release(reservedBytes);
-    try {
-      const batches = new Map<PartitionResponse, readonly LogBatch[]>();
-      let bytesLeft = fetch.maxBytes;
-      for (const named of responses) {
-        for (const response of named.partitions) {
-          const detour = fetch.detours.get(partitionKey(named, response.partitionIndex));
-          if (isOutOfRange(response)) await this.#reconsider(fetch, named, response);
-          if (response.errorCode !== KafkaErrorCode.NONE || detour === undefined) continue;
-          const found = await this.#fill(fetch, detour, response, bytesLeft);
-          if (found === undefined) continue;
-          for (const { realBytes } of found) bytesLeft -= realBytes;
-          batches.set(response, found);
-        }
+    const batches = new Map<PartitionResponse, readonly LogBatch[]>();
+    const reading: Promise<void>[] = [];
+    let bytesLeft = fetch.maxBytes;
+    let isFirst = true;
+    for (const named of responses) {
+      for (const response of named.partitions) {
+        if (isOutOfRange(response)) reading.push(this.#reconsider(fetch, named, response));
+        const detour = fetch.detours.get(partitionKey(named, response.partitionIndex));
+        if (response.errorCode !== KafkaErrorCode.NONE || detour === undefined) continue;
+        const bytesMax = Math.max(0, Math.min(detour.bytesMax, bytesLeft));
+        const fits = isFirst || bytesMax > 0;
+        const fill = async (): Promise<void> => {
+          const found = await this.#fill(fetch, detour, response, fits ? bytesMax : null);
+          if (found !== undefined) batches.set(response, found);
+        };
+        reading.push(fill());
+        bytesLeft -= bytesMax;
+        isFirst = false;
       }
+    }
+    try {
+      await Promise.all(reading);
       return { batches, release };
     } catch (error) {
       release();
@@ -154,7 +165,7 @@ export class BelowStart {
       response.highWatermark = cursor;
       response.lastStableOffset = trimIntent;
       response.logStartOffset = start;
-      response.abortedTransactions = fetch.readCommitted ? [] : null;
+      response.abortedTransactions = noneAborted(fetch);
       response.records = NO_RECORDS;
     } catch (error) {
       if (!(error instanceof OutriggerError)) throw error;
@@ -164,6 +175,7 @@ export class BelowStart {
   }
 
   /**
+   * @param bytesMax null if nothing of it fits any more
    * @returns what is sent of the partition; undefined if that is what the broker has sent, because
    *   nothing below is left
    */
@@ -171,16 +183,19 @@ export class BelowStart {
     fetch: Fetch,
     detour: Detour,
     response: PartitionResponse,
-    bytesLeft: number,
+    bytesMax: number | null,
   ): Promise<readonly LogBatch[] | undefined> {
     const start = this.#options.starts.of(detour.partition, response.logStartOffset);
     if (detour.fetchOffset < start) {
       Object.assign(response, OUT_OF_RANGE);
       return undefined;
     }
+    if (bytesMax === null) {
+      Object.assign(response, { records: NO_RECORDS, abortedTransactions: noneAborted(fetch) });
+      return [];
+    }
     try {
-      const bytesMax = Math.min(detour.bytesMax, bytesLeft);
-      const { batches, partition } = await this.#read(detour, Math.max(0, bytesMax));
+      const { batches, partition } = await this.#read(detour, bytesMax);
       const last = batches.at(-1);
       if (last === undefined) return undefined;
       const end = lastOffset(last) + 1n;
@@ -188,7 +203,7 @@ export class BelowStart {
         ? await this.#aborted(partition, detour.fetchOffset, end, response)
         : null;
       response.records = NO_RECORDS;
-      response.abortedTransactions = aborted ?? (fetch.readCommitted ? [] : null);
+      response.abortedTransactions = aborted ?? noneAborted(fetch);
       // The broker sends its list with its records: it is asked again, and first.
       if (fetch.readCommitted && aborted === undefined) return [];
       return batches.map(storedBatch);
@@ -252,12 +267,16 @@ export class BelowStart {
     const { trimIntent } = partition.view;
     return trimIntent !== null && trimIntent > start ? trimIntent : start;
   }
+}
 
-  #bytesOf({ detours, maxBytes }: Fetch): number {
-    let bytes = 0;
-    for (const { bytesMax } of detours.values()) bytes += bytesMax;
-    return Math.max(0, Math.min(bytes, maxBytes));
-  }
+function bytesOf({ detours, maxBytes }: Fetch): number {
+  let bytes = 0;
+  for (const { bytesMax } of detours.values()) bytes += bytesMax;
+  return Math.max(0, Math.min(bytes, maxBytes));
+}
+
+function noneAborted({ readCommitted }: Fetch): [] | null {
+  return readCommitted ? [] : null;
 }
 
 function isOutOfRange({ errorCode }: PartitionResponse): boolean {

@@ -131,6 +131,45 @@ test('a request that also asks the broker for something does not wait for it', a
   expect(partitionOf(answer, 'orders', 1)).toMatchObject({ errorCode: 0, logStartOffset: 3n });
 });
 
+test('of many trimmed partitions none waits for ever', async () => {
+  const { harness, batches, view } = await trimmed();
+  const partitions = [0, 1, 2, 3, 4, 5, 6];
+  for (const partition of partitions) {
+    const name = { ...NAME, partition };
+    const segments = await putSegments(harness.read.bucket, name, [batches], 0n);
+    harness.read.states.set({ ...view, partition, segments });
+    await harness.read.stored.views.get(name);
+  }
+  const offsets = partitions.map((partition) => ['orders', partition, 0n] as const);
+  const maxBytes = 2 * (batches[0]?.length ?? 0);
+  const served = new Set<number>();
+  for (let turn = 0; turn < partitions.length; turn++) {
+    const request = requestOf(VERSION, { offsets, maxBytes });
+    const handled = await harness.handler.handle(request, harness.connection);
+    if (handled.kind !== 'forward') throw new TypeError('the broker is asked');
+    harness.broker.answer(Buffer.concat(handled.frame), request);
+    const asked = harness.broker.requests.at(-1)?.topics.flatMap((topic) => topic.partitions) ?? [];
+    const answered = asked.map(({ partition }) => ({
+      partitionIndex: partition,
+      errorCode: 0,
+      highWatermark: END,
+      lastStableOffset: END,
+      logStartOffset: TRIM_INTENT,
+      abortedTransactions: null,
+      records: Buffer.alloc(0),
+    }));
+    const responses = [{ topic: 'orders', partitions: answered }];
+    const frame = brokerFrame(FetchResponse, VERSION, { throttleTimeMs: 0, responses });
+    const reply = await harness.replyOf(handled, frame);
+    const body = decoded(FetchResponse, VERSION, bytesOf(reply));
+    for (const partition of partitions) {
+      if (batchesOf(body, 'orders', partition).length > 0) served.add(partition);
+    }
+    reply.release?.();
+  }
+  expect(served).toEqual(new Set(partitions));
+});
+
 test("the broker's refusals are passed on", async () => {
   const { harness } = await trimmed();
   await known(harness);
