@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { Clock } from '../runtime/index.ts';
-import { Journal, partitionKey } from '../storage/index.ts';
+import { entryKey, Journal, partitionKey } from '../storage/index.ts';
 import type { GroupState, ObjectStore, PartitionId, PartitionState } from '../storage/index.ts';
 
 /** Extents, segments and partitions in all open journals: a few hundred bytes each. */
@@ -34,6 +34,8 @@ export class JournalStates {
   readonly #options: JournalStatesOptions;
   readonly #journals: LRUCache<number, OpenJournal>;
   readonly #looking = new Map<number, Promise<GroupState>>();
+  /** By the entry's key. */
+  readonly #asking = new Map<string, Promise<boolean>>();
 
   constructor(options: JournalStatesOptions) {
     this.#options = options;
@@ -59,6 +61,25 @@ export class JournalStates {
     const isKnown = !isFresh && known !== undefined && nowMs - known.lookedMs < REFRESH_MS;
     const state = isKnown ? known.journal.state : await this.#look(group);
     return state.partitions.get(partitionKey(id));
+  }
+
+  /**
+   * @returns whether the group's journal has the entry, as of after the call
+   * @throws what the store throws
+   */
+  async has(group: number, number: number): Promise<boolean> {
+    const key = entryKey(group, number);
+    // A question that is under way was put before the call; one that follows it is shared.
+    await this.#asking.get(key)?.catch(() => false);
+    let asking = this.#asking.get(key);
+    if (asking === undefined) {
+      asking = this.#options.store
+        .head(key)
+        .then(({ kind }) => kind === 'found')
+        .finally(() => this.#asking.delete(key));
+      this.#asking.set(key, asking);
+    }
+    return await asking;
   }
 
   #look(group: number): Promise<GroupState> {

@@ -74,7 +74,11 @@ class SharedPartitionStates implements OpenPartitionStates {
     if (groupCount === undefined) return undefined;
     const group = partitionGroup(id, groupCount);
     const answer = await this.#copies?.read(group, id);
-    if (answer?.kind === 'known') return answer.view;
+    if (answer?.kind === 'known') {
+      // A worker writes the journal first, and may have failed to tell Redis.
+      const isBehind = isFresh && (await this.#journals.has(group, answer.number + 1));
+      if (!isBehind) return answer.view;
+    }
     const state = await this.#journals.get(group, id, isFresh);
     if (state === undefined) return undefined;
     const { quarantined: _, asOf: _asOf, ...view } = state;

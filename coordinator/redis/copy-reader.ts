@@ -22,9 +22,14 @@ export interface CopyReaderOptions {
   readonly logger: Logger;
 }
 
-/** `view` is undefined for a partition of which the copy has nothing. */
 export type CopyAnswer =
-  | { readonly kind: 'known'; readonly view: PartitionView | undefined }
+  | {
+      readonly kind: 'known';
+      /** Undefined for a partition of which the copy has nothing. */
+      readonly view: PartitionView | undefined;
+      /** Of the last journal entry that is in the copy. */
+      readonly number: number;
+    }
   /** Redis has no copy of the group, or an older one than it had: its journal has to be asked. */
   | { readonly kind: 'no-copy' }
   | { readonly kind: 'away' };
@@ -56,12 +61,13 @@ export class CopyReader {
       this.#failed(error);
       return { kind: 'away' };
     }
-    const [number, value]: unknown[] = Array.isArray(reply) ? reply : [];
-    if (!Buffer.isBuffer(number)) return { kind: 'no-copy' };
-    if (!this.#isLatest(group, parseGroupNumber(number))) return { kind: 'no-copy' };
-    if (value === null) return { kind: 'known', view: undefined };
+    const [applied, value]: unknown[] = Array.isArray(reply) ? reply : [];
+    if (!Buffer.isBuffer(applied)) return { kind: 'no-copy' };
+    const number = parseGroupNumber(applied);
+    if (!this.#isLatest(group, number)) return { kind: 'no-copy' };
+    if (value === null) return { kind: 'known', view: undefined, number };
     if (!Buffer.isBuffer(value)) throw malformed('a reply to HMGET');
-    return { kind: 'known', view: parsePartition(group, id, value) };
+    return { kind: 'known', view: parsePartition(group, id, value), number };
   }
 
   #isLatest(group: number, number: number): boolean {

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import type { RedisWorkerCoordinator } from '../../../coordinator/index.ts';
 import { EMPTY_STATE } from '../../../storage/index.ts';
+import { Coordinators, eventually } from './support.ts';
 import {
   copyOf,
   extent,
@@ -59,6 +60,21 @@ test('a change that does not follow is refused, and the whole copy is replaced',
   await one.loadGroup(GROUP, first);
   expect(await one.appliedNumber(GROUP)).toBe(3);
   expect(await copyOf(one, GROUP)).toEqual(viewsOf(GROUP, third));
+});
+
+test('members hear when the copy of a group has moved', async () => {
+  const { clusterId } = coordinators;
+  const members = new Coordinators(inject('redis').url);
+  const { events } = await members.start({ clusterId, namespace: clusterId });
+  const moved = () => events.filter(({ kind }) => kind === 'group-moved');
+  try {
+    await one.loadGroup(GROUP, first);
+    await eventually(() => expect(moved()).toEqual([{ kind: 'group-moved', group: GROUP }]));
+    await one.applyStates(GROUP, first, second);
+    await eventually(() => expect(moved()).toHaveLength(2));
+  } finally {
+    await members.closeAll();
+  }
 });
 
 test('a change of many partitions takes many steps', async () => {

@@ -108,6 +108,18 @@ test('a Redis that fell back in time is not believed', async () => {
   });
 });
 
+test('a copy that lacks an entry is not believed by whoever has to know better', async () => {
+  await openGroupCount(store, GROUPS);
+  const worker = await workers.start();
+  await moveStart(5n);
+  await worker.loadGroup(GROUP, journal.state);
+  expect((await states.get(ID, true))?.logicalStart).toBe(5n);
+  await moveStart(6n);
+  expect((await states.get(ID))?.logicalStart).toBe(5n);
+  const fresh = await Promise.all([states.get(ID, true), states.get(ID, true)]);
+  expect(fresh.map((view) => view?.logicalStart)).toEqual([6n, 6n]);
+});
+
 test('without Redis the journals are read, and are at most seconds old', async () => {
   await openGroupCount(store, GROUPS);
   const worker = await workers.start();
