@@ -90,11 +90,14 @@ export class StoredOffsets {
   }
 
   /**
-   * The segment's largest timestamp is one of records that do not count any more. Of a batch that
-   * was deleted up to its middle only the largest timestamp is looked at, as a broker does.
+   * The segment's largest timestamp is one of records that do not count any more, or of which
+   * compaction has left an empty batch. Of a batch that was deleted up to its middle only the
+   * largest timestamp is looked at, as a broker does.
    */
   async #scan(piece: SegmentPiece, from: bigint): Promise<TimestampedOffset | undefined> {
-    let placed = await expectFound(piece.key, () => this.#segments.batchAt(piece, from));
+    const { startOffset } = piece.segment;
+    const first = from > startOffset ? from : startOffset;
+    let placed = await expectFound(piece.key, () => this.#segments.batchAt(piece, first));
     let largest: TimestampedOffset | undefined;
     while (placed !== undefined) {
       const { batch, position } = placed;

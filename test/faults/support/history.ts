@@ -70,6 +70,13 @@ export class History {
     return this.#partitions[partition]?.read.length ?? 0;
   }
 
+  /** The log ends of all partitions together, as the offsets of acknowledgements have them. */
+  logEnd(): number {
+    return this.#partitions.reduce((sum, { acked }) => {
+      return sum + 1 + acked.reduce((last, { offset }) => Math.max(last, offset), -1);
+    }, 0);
+  }
+
   /** The end of what was acknowledged so far, partition by partition. */
   marks(): number[] {
     return this.#partitions.map(({ acked }) => acked.length);
