@@ -13,6 +13,7 @@ import { say } from '../../docker/local/progress.ts';
 import { measureLagging } from './lagging.ts';
 import { laggingSection } from './lagging-report.ts';
 import { measureLatency } from './latency.ts';
+import { measureMerging, mergingSection } from './merging.ts';
 import { measureMemory } from './memory.ts';
 import type { ClientSettings } from './perf-tools.ts';
 import { measureRedisSize, redisSizeSection } from './redis-size.ts';
@@ -48,6 +49,7 @@ interface Extent {
   readonly latencySeconds: number;
   readonly memorySeconds: number;
   readonly laggingMebibytes: number;
+  readonly mergingSeconds: number;
 }
 
 const FULL: Extent = {
@@ -56,6 +58,7 @@ const FULL: Extent = {
   latencySeconds: 20,
   memorySeconds: 30,
   laggingMebibytes: 5_120,
+  mergingSeconds: 300,
 };
 const QUICK: Extent = {
   rounds: 1,
@@ -63,6 +66,7 @@ const QUICK: Extent = {
   latencySeconds: 5,
   memorySeconds: 10,
   laggingMebibytes: 256,
+  mergingSeconds: 180,
 };
 
 const SECTIONS = {
@@ -91,6 +95,11 @@ const SECTIONS = {
   'redis-size': {
     title: "Redis' copies of 100,000 partitions",
     run: async (): Promise<string> => redisSizeSection(await measureRedisSize()),
+  },
+  merging: {
+    title: 'Workers that keep up',
+    run: async (kafka: Kafka, { mergingSeconds: seconds }: Extent): Promise<string> =>
+      mergingSection(await measureMerging(kafka, seconds)),
   },
   lagging: {
     title: 'Consumers far behind',

@@ -9,11 +9,21 @@ export async function mergedOffsets(
   topic: string,
   logger: Logger,
 ): Promise<number> {
+  const cursors = await mergeCursors(store, topic, logger);
+  return [...cursors.values()].reduce((sum, cursor) => sum + cursor, 0);
+}
+
+/** @returns the merge cursors of the topic's partitions, as far as journals know them */
+export async function mergeCursors(
+  store: ObjectStore,
+  topic: string,
+  logger: Logger,
+): Promise<ReadonlyMap<number, number>> {
   const bucket = await readBucket(store);
   const groupCount = await readGroupCount(store);
-  if (bucket === undefined || groupCount === undefined) return 0;
+  if (bucket === undefined || groupCount === undefined) return new Map();
   const { clusterId } = bucket.identity;
-  let sum = 0;
+  const cursors = new Map<number, number>();
   for (let group = 0; group < groupCount; group++) {
     const { state } = await Journal.open({
       store,
@@ -25,8 +35,8 @@ export async function mergedOffsets(
       readOnly: true,
     });
     for (const partition of state.partitions.values()) {
-      if (partition.topic === topic) sum += Number(partition.cursor);
+      if (partition.topic === topic) cursors.set(partition.partition, Number(partition.cursor));
     }
   }
-  return sum;
+  return cursors;
 }

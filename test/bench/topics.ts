@@ -26,6 +26,29 @@ export async function createTopic(
   });
 }
 
+/**
+ * @param bootstrap HOST:PORT of a cluster of one broker
+ * @returns the high watermarks of the partitions
+ */
+export async function logEnds(
+  bootstrap: string,
+  name: string,
+  partitions: number,
+): Promise<number[]> {
+  const ends = Array.from({ length: partitions }, () => 0);
+  await withConnection(bootstrap, async (connection) => {
+    const asked = ends.map((_, partitionIndex) => ({ partitionIndex, timestamp: -1n }));
+    const { topics } = await connection.request(apis.ListOffsets, {
+      replicaId: -1,
+      topics: [{ name, partitions: asked }],
+    });
+    for (const { partitionIndex, offset } of topics[0]?.partitions ?? []) {
+      ends[partitionIndex] = Number(offset);
+    }
+  });
+  return ends;
+}
+
 /** @param bootstrap HOST:PORT */
 export async function deleteTopic(bootstrap: string, name: string): Promise<void> {
   await withConnection(bootstrap, async (connection) => {
