@@ -5,8 +5,8 @@
  * batches.
  */
 
-import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
+import { ShortHmac } from './short-hmac.ts';
 
 /** Where a real batch is, and what it must look like. */
 export interface Pointer {
@@ -68,7 +68,7 @@ const NO_POINTER: PointerReading = { kind: 'none' };
  * the pointer without its tag, the partition and the topic's name.
  */
 export class KeyRing {
-  readonly #keys = new Map<number, KeyObject>();
+  readonly #keys = new Map<number, ShortHmac>();
   readonly #currentId: number;
 
   /**
@@ -81,7 +81,7 @@ export class KeyRing {
       if (!valid || secret.length < SECRET_BYTES_MIN) {
         throw new RangeError(`tag key ${id}: ids are 0 to 255, secrets 16 bytes or more`);
       }
-      this.#keys.set(id, createSecretKey(secret));
+      this.#keys.set(id, new ShortHmac(secret));
     }
     this.#currentId = current.id;
   }
@@ -102,7 +102,8 @@ export class KeyRing {
     bytes.writeUInt32BE(pointer.length, FIELD.length);
     bytes.writeUInt16BE(pointer.attributes, FIELD.attributes);
     bytes.writeUInt32BE(pointer.crc, FIELD.crc);
-    this.#tagOf(this.#currentId, bytes, topic, partition)?.copy(bytes, FIELD.tag, 0, TAG_BYTES);
+    const tag = this.#tagOf(this.#currentId, bytes, topic, partition);
+    if (tag !== undefined) bytes.write(tag, FIELD.tag, TAG_BYTES, 'latin1');
     return bytes;
   }
 
@@ -124,7 +125,9 @@ export class KeyRing {
     if (topic === null) return { kind: 'unknown', keyId };
     const tag = this.#tagOf(keyId, key, topic, partition);
     if (tag === undefined) return { kind: 'unknown', keyId };
-    if (!timingSafeEqual(tag.subarray(0, TAG_BYTES), key.subarray(FIELD.tag))) return NO_POINTER;
+    const expected = Buffer.allocUnsafe(TAG_BYTES);
+    expected.write(tag, 0, TAG_BYTES, 'latin1');
+    if (!timingSafeEqual(expected, key.subarray(FIELD.tag))) return NO_POINTER;
     const pointer = {
       fileId: key.readBigUInt64BE(FIELD.fileId),
       position: key.readUInt32BE(FIELD.position),
@@ -135,14 +138,18 @@ export class KeyRing {
     return { kind: 'pointer', pointer };
   }
 
-  /** The fields before the name have a fixed size, so no two inputs give the same message. */
-  #tagOf(keyId: number, pointer: Buffer, topic: string, partition: number): Buffer | undefined {
+  /**
+   * The fields before the name have a fixed size, so no two inputs give the same message.
+   *
+   * @returns the tag and what the sum has behind it, a character for each byte
+   */
+  #tagOf(keyId: number, pointer: Buffer, topic: string, partition: number): string | undefined {
     const key = this.#keys.get(keyId);
     if (key === undefined) return undefined;
     const message = Buffer.allocUnsafe(FIELD.tag + 4 + Buffer.byteLength(topic));
     pointer.copy(message, 0, 0, FIELD.tag);
     message.writeInt32BE(partition, FIELD.tag);
     message.write(topic, FIELD.tag + 4);
-    return createHmac('sha256', key).update(message).digest();
+    return key.sum(message);
   }
 }
