@@ -22,6 +22,8 @@ export type {
 export { Journal, SNAPSHOT_EVERY_ENTRIES, SNAPSHOTS_KEPT } from './journal/journal.ts';
 export type { CommitOptions, CommitOutcome, JournalOptions } from './journal/journal.ts';
 export { entryKey, entryPrefix, snapshotKey } from './journal/journal-keys.ts';
+export { mayGoOnAfter, prunedTo, pruneJournal } from './journal/prune-journal.ts';
+export type { JournalPlace, PruneOptions } from './journal/prune-journal.ts';
 export { partitionGroup } from './journal/partition-group.ts';
 export * from './json-record.ts';
 export {

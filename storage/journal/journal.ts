@@ -5,8 +5,10 @@
  * reported as committed is never lost and never applied twice; all who read a journal come to the
  * same state. A lease on the group saves work, it is not needed for any of this.
  *
- * The end of the journal is found by asking for numbers, because they have no gaps. A listing may
- * only show that one was lost.
+ * The end of the journal is found by asking for the next number, because from a snapshot on numbers
+ * have no gaps. Old entries are deleted, after the snapshots before them (`prune-journal.ts`): so
+ * whatever was read or written counts only if afterwards the snapshot is still there that the state
+ * goes back to, its anchor. No clock is asked: it may be a worker that slept for days.
  */
 import assert from 'node:assert/strict';
 import type { Logger } from 'pino';
@@ -15,7 +17,7 @@ import type { BuiltMergedFile } from '../merged-file-builder.ts';
 import { MergedFileBuilder } from '../merged-file-builder.ts';
 import type { CallOptions, ObjectStore } from '../object-store.ts';
 import { applyEntry } from './apply-entry.ts';
-import type { Refused } from './apply-entry.ts';
+import type { Applied, Refused } from './apply-entry.ts';
 import { dataBytesOf, encodeEntry } from './entry.ts';
 import type { Change, JournalEntry } from './entry.ts';
 import { EntryStore } from './entry-store.ts';
@@ -27,6 +29,8 @@ import { GROUP_MAX } from './journal-keys.ts';
 export const SNAPSHOT_EVERY_ENTRIES = 64;
 /** Snapshots that are kept, the newest; the one before them is deleted when one is written. */
 export const SNAPSHOTS_KEPT = 4;
+/** How often reading begins anew because entries were deleted meanwhile. */
+const LOADS_MAX = 5;
 
 export interface JournalOptions {
   readonly store: ObjectStore;
@@ -58,11 +62,21 @@ export interface CommitOptions extends CallOptions {
   readonly onlyIf?: ((state: GroupState) => boolean) | undefined;
 }
 
+/** A state that was read to the end of the journal. */
+interface Position {
+  readonly state: GroupState;
+  /**
+   * A snapshot that the state goes back to: while it is there, no entry behind it was deleted. 0
+   * for the beginning, behind which none was deleted while there is no mark.
+   */
+  readonly anchor: number;
+}
+
 export class Journal {
   readonly #options: JournalOptions;
   readonly #entries: EntryStore;
   readonly #snapshotEvery: number;
-  #state: GroupState = EMPTY_STATE;
+  #position: Position = { state: EMPTY_STATE, anchor: 0 };
   #isBusy = false;
 
   private constructor(options: JournalOptions) {
@@ -81,16 +95,13 @@ export class Journal {
    */
   static async open(options: JournalOptions, call?: CallOptions): Promise<Journal> {
     const journal = new Journal(options);
-    const last = await journal.#findLast(call);
-    journal.#state = await journal.#newestSnapshot(last, call);
-    await journal.catchUp(call);
-    await journal.#checkNoneIsLost(call);
+    await journal.#load(call);
     return journal;
   }
 
   /** What the entries that were read add up to. Immutable: it may be kept. */
   get state(): GroupState {
-    return this.#state;
+    return this.#position.state;
   }
 
   /**
@@ -98,7 +109,8 @@ export class Journal {
    *
    * @param file for a merge or a re-merge with extents: their file, all batches in their places
    * @throws `STORAGE_JOURNAL_UNRESOLVED` if it may or may not have been committed: `catchUp` tells,
-   *   or losing against it later. Other errors say that it was not
+   *   or losing against it later; also after a sleep over which the journal went on, and old
+   *   entries were deleted. Other errors say that it was not
    */
   async commit(
     change: Change,
@@ -108,26 +120,30 @@ export class Journal {
     this.#assertWritable();
     return await this.#alone(async () => {
       const { now, random } = this.#options;
-      if (onlyIf?.(this.#state) === false) return { kind: 'refused', reason: 'outdated' };
+      const { state, anchor } = this.#position;
+      if (onlyIf?.(state) === false) return { kind: 'refused', reason: 'outdated' };
       const extents = file?.extents() ?? [];
       const entry: JournalEntry = {
-        number: this.#state.number + 1,
+        number: state.number + 1,
         nonce: random(16).toString('hex'),
         createdMs: now(),
         change,
         extents,
         dataBytes: dataBytesOf(extents),
       };
-      const applied = applyEntry(this.#state, entry);
+      const applied = applyEntry(state, entry);
       if (applied.kind === 'refused') return applied;
       const built = this.#build(entry, file);
       const by = await this.#entries.claim(entry.number, entry.nonce, built, call);
+      await this.#confirm(entry.number, call);
       if (by !== undefined) {
-        this.#apply(by);
+        this.#position = { state: this.#stateOf(applyEntry(state, by), by.number), anchor };
         return { kind: 'lost', by };
       }
-      this.#state = applied.state;
-      await this.#snapshotIfDue(call);
+      this.#position = { state: applied.state, anchor };
+      if (this.#isSnapshotDue(entry.number)) {
+        this.#position = await this.#takeSnapshot(this.#position, call);
+      }
       return { kind: 'committed', number: entry.number };
     });
   }
@@ -140,14 +156,11 @@ export class Journal {
    */
   async catchUp(call?: CallOptions): Promise<number> {
     return await this.#alone(async () => {
-      const before = this.#state.number;
-      for (;;) {
-        const entry = await this.#entries.read(this.#state.number + 1, call);
-        if (entry === undefined) break;
-        this.#apply(entry);
-        await this.#snapshotIfDue(call);
-      }
-      return this.#state.number - before;
+      const before = this.state.number;
+      const position = await this.#readOn(this.#position, call);
+      if (position === undefined) await this.#load(call);
+      else this.#position = position;
+      return this.state.number - before;
     });
   }
 
@@ -157,7 +170,7 @@ export class Journal {
    */
   async hollowOut(file: number, call?: CallOptions): Promise<void> {
     this.#assertWritable();
-    const death = this.#state.files.get(file)?.death ?? null;
+    const death = this.state.files.get(file)?.death ?? null;
     assert(death !== null, `merged file ${file} is not dead`);
     await this.#entries.hollowOut(file, call);
   }
@@ -168,67 +181,116 @@ export class Journal {
     return builder.finish(encodeEntry(entry));
   }
 
-  #apply(entry: JournalEntry): void {
-    const applied = applyEntry(this.#state, entry);
-    if (applied.kind === 'refused') {
-      const { reason, partition = 'all' } = applied;
-      this.#entries.refuse(entry.number, `it may not follow: ${reason}, partition ${partition}`);
+  /** From the newest snapshot to the end, until no entry was deleted meanwhile. */
+  async #load(call?: CallOptions): Promise<void> {
+    for (let attempts = 0; attempts < LOADS_MAX; attempts++) {
+      const snapshots = await this.#entries.listSnapshots(call);
+      const position = await this.#readOn(await this.#newestOf(snapshots, call), call);
+      if (position === undefined) continue;
+      const committed = Math.max(this.state.number, snapshots.at(-1) ?? 0);
+      await this.#checkNoneIsLost(position.state.number, committed, call);
+      this.#position = position;
+      return;
     }
-    this.#state = applied.state;
+    this.#entries.refuseWithoutSnapshot();
   }
 
-  /** @returns the last number that is taken, by doubling and halving */
-  async #findLast(call?: CallOptions): Promise<number> {
-    let taken = 0;
-    let step = 1;
-    while (await this.#entries.has(taken + step, call)) {
-      taken += step;
-      step *= 2;
-    }
-    let free = taken + step;
-    while (free - taken > 1) {
-      const middle = Math.floor((taken + free) / 2);
-      if (await this.#entries.has(middle, call)) taken = middle;
-      else free = middle;
-    }
-    return taken;
-  }
-
-  async #newestSnapshot(last: number, call?: CallOptions): Promise<GroupState> {
-    const every = this.#snapshotEvery;
-    for (let number = last - (last % every); number > 0; number -= every) {
+  async #newestOf(snapshots: readonly number[], call?: CallOptions): Promise<Position> {
+    for (const number of snapshots.toReversed()) {
       try {
         const state = await this.#entries.readSnapshot(number, call);
-        if (state !== undefined) return state;
+        if (state !== undefined) return { state, anchor: number };
       } catch (error) {
         if (!hasCode(error, 'STORAGE_JOURNAL_CORRUPT')) throw error;
         this.#options.logger.warn({ err: error }, 'a snapshot is damaged, an older one is used');
       }
     }
-    return EMPTY_STATE;
+    return { state: EMPTY_STATE, anchor: 0 };
   }
 
-  /** The entry that is due is committed already: whether its snapshot can be written is not. */
-  async #snapshotIfDue(call?: CallOptions): Promise<void> {
-    const { number } = this.#state;
-    const every = this.#snapshotEvery;
-    if (number % every !== 0 || this.#options.readOnly === true) return;
-    const oldest = number - every * SNAPSHOTS_KEPT;
+  /**
+   * Reads to the end.
+   *
+   * @returns undefined if entries behind the anchor may have been deleted: what seemed to be the
+   *   end may be none, and what was read may have been written by a worker that slept
+   */
+  async #readOn(from: Position, call?: CallOptions): Promise<Position | undefined> {
+    const isAnchored = async (): Promise<boolean> =>
+      await this.#entries.isAnchored(position.anchor, call);
+    let position = from;
+    for (;;) {
+      const entry = await this.#entries.read(position.state.number + 1, call);
+      if (entry === undefined) break;
+      const applied = applyEntry(position.state, entry);
+      const isDue = this.#isSnapshotDue(entry.number);
+      // Nothing may rest on an entry that may be none.
+      if ((applied.kind === 'refused' || isDue) && !(await isAnchored())) return undefined;
+      position = { ...position, state: this.#stateOf(applied, entry.number) };
+      if (isDue) position = await this.#takeSnapshot(position, call);
+    }
+    return (await isAnchored()) ? position : undefined;
+  }
+
+  #stateOf(applied: Applied, number: number): GroupState {
+    if (applied.kind === 'applied') return applied.state;
+    const { reason, partition = 'all' } = applied;
+    return this.#entries.refuse(number, `it may not follow: ${reason}, partition ${partition}`);
+  }
+
+  /** @throws `STORAGE_JOURNAL_UNRESOLVED` if the number may have been free because it was deleted */
+  async #confirm(number: number, call?: CallOptions): Promise<void> {
+    let cause: unknown;
     try {
-      await this.#entries.writeSnapshot(this.#state, call);
-      if (oldest > 0) await this.#entries.deleteSnapshot(oldest, call);
+      if (await this.#entries.isAnchored(this.#position.anchor, call)) return;
+    } catch (error) {
+      cause = error;
+    }
+    this.#entries.unresolved(number, cause);
+  }
+
+  #isSnapshotDue(number: number): boolean {
+    return number % this.#snapshotEvery === 0 && this.#options.readOnly !== true;
+  }
+
+  /**
+   * The entry that is due is committed already: whether its snapshot can be written is not.
+   *
+   * @returns the same, anchored at its own snapshot if it has one now
+   */
+  async #takeSnapshot({ state, anchor }: Position, call?: CallOptions): Promise<Position> {
+    const { number } = state;
+    const oldest = number - this.#snapshotEvery * SNAPSHOTS_KEPT;
+    try {
+      await this.#entries.writeSnapshot(state, call);
+      if (await this.#entries.isAnchored(anchor, call)) {
+        if (oldest > 0) await this.#entries.deleteSnapshots([oldest], call);
+        return { state, anchor: number };
+      }
+      // It came so late that entries behind it may be gone: nobody may begin there.
+      await this.#entries.deleteSnapshots([number], call);
     } catch (error) {
       this.#options.logger.warn({ err: error, number }, 'a snapshot could not be written');
     }
+    return { state, anchor };
   }
 
-  /** A hole, or a beginning that is gone, would look like the end of the journal. */
-  async #checkNoneIsLost(call?: CallOptions): Promise<void> {
-    const next = this.#state.number + 1;
-    const listed = await this.#entries.listedAfter(this.#state.number, call);
+  /**
+   * A hole would look like the end of the journal.
+   *
+   * @param number of the last entry that was found
+   * @param committed one that was seen to be committed
+   */
+  async #checkNoneIsLost(number: number, committed: number, call?: CallOptions): Promise<void> {
+    const next = number + 1;
+    if (committed >= next) this.#refuseHole(next, committed);
+    const listed = await this.#entries.listedAfter(number, call);
     if (listed === undefined || listed === next) return;
     if (await this.#entries.has(next, call)) return;
-    this.#entries.refuse(next, `it is missing, while entry ${listed} is there`);
+    this.#refuseHole(next, listed);
+  }
+
+  #refuseHole(number: number, later: number): never {
+    return this.#entries.refuse(number, `it is missing, while entry ${later} is there`);
   }
 
   #assertWritable(): void {
