@@ -4,7 +4,13 @@
  * allocation of the file's size, one copy of each batch, and that what was not planned is refused.
  */
 import assert from 'node:assert/strict';
-import { crc32c, crc32cOfChunks, maxTimestamp, partitionLeaderEpoch } from '../kafka/index.ts';
+import {
+  crc32c,
+  crc32cThroughBatch,
+  JOINED_BYTES_MIN,
+  maxTimestamp,
+  partitionLeaderEpoch,
+} from '../kafka/index.ts';
 import { batchProblem, INDEX_ROW_BYTES, writeIndexRow } from './extent-index.ts';
 import type { IndexedBatch, LogBatch } from './extent-index.ts';
 import { frameMergedFile, mergedHeaderBytes, MERGED_FILE_BYTES_MAX } from './merged-file.ts';
@@ -46,6 +52,7 @@ export class MergedFileBuilder {
   /** Everything before the footer; the header is written last. */
   readonly #file: Buffer;
   readonly #missing: Set<IndexedBatch>;
+  #directory: readonly MergedExtent[] | undefined;
 
   /** @param extents all together, with their indexes, below `MERGED_FILE_BYTES_MAX` */
   constructor(head: MergedFileHead, extents: readonly PlannedExtent[]) {
@@ -88,7 +95,7 @@ export class MergedFileBuilder {
   /** @returns the directory, once every batch is in its place */
   extents(): readonly MergedExtent[] {
     assert.equal(this.#missing.size, 0, 'not every planned batch is there');
-    return this.#extents.map(({ plan, batches, indexPosition }) => {
+    this.#directory ??= this.#extents.map(({ plan, batches, indexPosition }) => {
       const { topicId, topic, partition, startOffset, endOffset } = plan;
       const position = batches[0]?.position ?? indexPosition;
       const indexBytes = batches.length * INDEX_ROW_BYTES;
@@ -113,6 +120,7 @@ export class MergedFileBuilder {
         maxTimestampMs,
       };
     });
+    return this.#directory;
   }
 
   /**
@@ -123,9 +131,22 @@ export class MergedFileBuilder {
     const extents = this.extents();
     const { header, footer } = frameMergedFile(this.#head, this.#file.length, extents, entry);
     header.copy(this.#file);
-    const body = [this.#file, footer];
     const fileBytes = this.#file.length + footer.length;
-    return { body, crc32c: crc32cOfChunks(body), fileBytes };
+    const sum = crc32c(footer, this.#sum());
+    return { body: [this.#file, footer], crc32c: sum, fileBytes };
+  }
+
+  /** Out of the batches' own checksums, which `place` has checked: a store refuses other bytes. */
+  #sum(): number {
+    let sum = 0;
+    let summedTo = 0;
+    for (const { position, length } of this.#extents.flatMap(({ batches }) => batches)) {
+      if (length < JOINED_BYTES_MIN) continue;
+      sum = crc32c(this.#file.subarray(summedTo, position), sum);
+      sum = crc32cThroughBatch(this.#file, position, length, sum);
+      summedTo = position + length;
+    }
+    return crc32c(this.#file.subarray(summedTo), sum);
   }
 }
 

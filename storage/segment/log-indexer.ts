@@ -12,7 +12,7 @@ import {
   batchCrc,
   batchMagic,
   computeBatchCrc,
-  crc32c,
+  crc32cThroughBatch,
   lastOffset,
   lastOffsetDelta,
   maxTimestamp,
@@ -112,7 +112,7 @@ export class LogIndexer {
     }
     this.#bytesSinceIndexEntry += batch.length;
     this.#logBytes += batch.length;
-    this.#logCrc32c = crc32c(batch, this.#logCrc32c);
+    this.#logCrc32c = crc32cThroughBatch(batch, 0, batch.length, this.#logCrc32c);
     this.#nextOffset = last + 1n;
   }
 

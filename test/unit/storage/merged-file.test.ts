@@ -58,7 +58,7 @@ const origin: fc.Arbitrary<BatchOrigin> = fc.oneof(
 const ingredient: fc.Arbitrary<Ingredient> = fc.record({
   gap: fc.nat({ max: 3 }),
   records: fc.integer({ min: 1, max: 5 }),
-  valueBytes: fc.nat({ max: 60 }),
+  valueBytes: fc.oneof({ weight: 9, arbitrary: fc.nat({ max: 60 }) }, fc.constant(5_000)),
   leaderEpoch: fc.nat({ max: 9 }),
   timestamp: fc.integer({ min: -1, max: 2 ** 42 }),
   origin,

@@ -14,6 +14,8 @@ import {
   completeBatchBytes,
   completeBatches,
   computeBatchCrc,
+  crc32c,
+  crc32cThroughBatch,
   hasDeleteHorizon,
   isControl,
   isLogAppendTime,
@@ -130,6 +132,17 @@ test('random bytes never yield anything beyond their end', () => {
       } catch (error) {
         expect(error).toEqual(CORRUPT);
       }
+    }),
+  );
+});
+
+test('the checksum through a batch is that of its bytes, large or small', () => {
+  fc.assert(
+    fc.property(fc.nat({ max: 20_000 }), fc.nat({ max: 100 }), fc.nat(), (size, at, seed) => {
+      const batch = buildRecordBatch({}, [{ value: Buffer.alloc(size, 'v') }]);
+      const bytes = Buffer.concat([Buffer.alloc(at, '-'), batch, Buffer.from('behind')]);
+      const through = crc32cThroughBatch(bytes, at, batch.length, seed);
+      expect(through).toBe(crc32c(batch, seed));
     }),
   );
 });
