@@ -5,3 +5,4 @@ export * from './clock.ts';
 export * from './http-server.ts';
 export * from './opened.ts';
 export * from './scrape.ts';
+export * from './turns.ts';

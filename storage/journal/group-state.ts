@@ -1,6 +1,6 @@
 /**
  * What the entries of a journal add up to: immutable values, shared between one state and the next.
- * It owns the types, the lookups and the schema of the snapshot; changes are `apply-entry.ts`'s.
+ * It owns the types with their schemas, and the lookups; changes are `apply-entry.ts`'s.
  */
 import { z } from 'zod';
 import { extentShape, partitionShape } from '../merged-file.ts';
@@ -35,7 +35,7 @@ const quarantineSchema = z
   })
   .readonly();
 
-const partitionSchema = z
+export const partitionSchema = z
   .object({
     ...partitionShape,
     /** Everything below it is in extents or segments, or was deleted. */
@@ -76,7 +76,7 @@ const deathSchema = z
   })
   .readonly();
 
-const fileSchema = z
+export const fileSchema = z
   .object({
     /** The entry's number. */
     file: entryNumber,
@@ -91,17 +91,8 @@ const fileSchema = z
   })
   .readonly();
 
-const deadSegmentSchema = z
+export const deadSegmentSchema = z
   .object({ ...partitionShape, segment: segmentSchema, death: deathSchema })
-  .readonly();
-
-export const stateSchema = z
-  .object({
-    number: z.int().min(0),
-    partitions: z.array(partitionSchema).readonly(),
-    files: z.array(fileSchema).readonly(),
-    deadSegments: z.array(deadSegmentSchema).readonly(),
-  })
   .readonly();
 
 export type Extent = z.output<typeof extentSchema>;
@@ -137,24 +128,4 @@ export interface PartitionId {
 /** @returns the key of a partition's state */
 export function partitionKey({ topicId, partition }: PartitionId): string {
   return `${topicId}/${partition}`;
-}
-
-/** @returns the form of a snapshot */
-export function listState(state: GroupState): z.output<typeof stateSchema> {
-  return {
-    number: state.number,
-    partitions: [...state.partitions.values()],
-    files: [...state.files.values()],
-    deadSegments: [...state.deadSegments.values()],
-  };
-}
-
-/** @param listed as `listState` gave it */
-export function mapState(listed: z.output<typeof stateSchema>): GroupState {
-  return {
-    number: listed.number,
-    partitions: new Map(listed.partitions.map((partition) => [partitionKey(partition), partition])),
-    files: new Map(listed.files.map((file) => [file.file, file])),
-    deadSegments: new Map(listed.deadSegments.map((dead) => [dead.segment.id, dead])),
-  };
 }

@@ -107,7 +107,7 @@ async function writeJournals(
     );
     const state: GroupState = { number: ENTRIES, partitions, files, deadSegments: new Map() };
     const owner = { clusterId: CLUSTER_ID, group };
-    await store.put(snapshotKey(group, ENTRIES), encodeSnapshot(owner, state));
+    await store.put(snapshotKey(group, ENTRIES), await encodeSnapshot(owner, state));
     // Those that are in the snapshot are only asked for.
     for (let number = 1; number <= ENTRIES; number++) {
       await store.put(entryKey(group, number), Buffer.alloc(1));

@@ -229,7 +229,7 @@ async function tamper(change: (partition: PartitionState) => PartitionState): Pr
   partitions.set(key, change(partition));
   const tampered = { ...state, partitions };
   const owner = { clusterId: CLUSTER_ID, group: GROUP };
-  site.store.objects.set(snapshotKey(GROUP, state.number), encodeSnapshot(owner, tampered));
+  site.store.objects.set(snapshotKey(GROUP, state.number), await encodeSnapshot(owner, tampered));
   site.copies.load(GROUP, tampered);
 }
 
