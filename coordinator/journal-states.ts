@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { Clock } from '../runtime/index.ts';
-import { entryKey, Journal, partitionKey } from '../storage/index.ts';
+import { entryKey, Journal, mayGoOnAfter, partitionKey } from '../storage/index.ts';
 import type { GroupState, ObjectStore, PartitionId, PartitionState } from '../storage/index.ts';
 
 /** Extents, segments and partitions in all open journals: a few hundred bytes each. */
@@ -64,19 +64,20 @@ export class JournalStates {
   }
 
   /**
-   * @returns whether the group's journal has the entry, as of after the call
+   * @param number of an entry of the group's journal, or 0
+   * @returns whether there may be entries behind it, as of after the call
    * @throws what the store throws
    */
-  async has(group: number, number: number): Promise<boolean> {
+  async mayGoOnAfter(group: number, number: number): Promise<boolean> {
     const key = entryKey(group, number);
     // A question that is under way was put before the call; one that follows it is shared.
     await this.#asking.get(key)?.catch(() => false);
     let asking = this.#asking.get(key);
     if (asking === undefined) {
-      asking = this.#options.store
-        .head(key)
-        .then(({ kind }) => kind === 'found')
-        .finally(() => this.#asking.delete(key));
+      const { store, clusterId } = this.#options;
+      asking = mayGoOnAfter({ store, clusterId, group }, number).finally(() => {
+        this.#asking.delete(key);
+      });
       this.#asking.set(key, asking);
     }
     return await asking;

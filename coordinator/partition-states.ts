@@ -76,7 +76,7 @@ class SharedPartitionStates implements OpenPartitionStates {
     const answer = await this.#copies?.read(group, id);
     if (answer?.kind === 'known') {
       // A worker writes the journal first, and may have failed to tell Redis.
-      const isBehind = isFresh && (await this.#journals.has(group, answer.number + 1));
+      const isBehind = isFresh && (await this.#journals.mayGoOnAfter(group, answer.number));
       if (!isBehind) return answer.view;
     }
     const state = await this.#journals.get(group, id, isFresh);

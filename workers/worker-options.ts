@@ -44,6 +44,8 @@ export interface JobOptions {
     readonly intervalMs: number;
     readonly marginMs: number;
     readonly unsettledMs: number;
+    /** Of journal entries that snapshots have. */
+    readonly journalRetentionMs: number;
     /** Of all topics may be missing at once. */
     readonly vanishedPercentMax: number;
   };

@@ -127,6 +127,12 @@ export const WORKER_KEYS = {
     min: 60_000,
     max: 365 * DAY_MS,
   }),
+  'journal.retention.ms': integer({
+    doc: 'How long an entry of a journal is kept at least although snapshots have it.',
+    default: String(DAY_MS),
+    min: 60_000,
+    max: 365 * DAY_MS,
+  }),
   'sweep.vanished.percent.max': integer({
     doc: 'Of all topics may be missing at once; one may be at any rate. With more the sweep deletes nothing and says so: it may be a cluster that has forgotten them.',
     default: '5',

@@ -51,6 +51,7 @@ function jobOptionsOf(config: OutriggerConfig): WorkerOptions['jobs'] {
       intervalMs: config['sweep.interval.ms'],
       marginMs: config['sweep.margin.ms'],
       unsettledMs: config['sweep.unsettled.ms'],
+      journalRetentionMs: config['journal.retention.ms'],
       vanishedPercentMax: config['sweep.vanished.percent.max'],
     },
   };

@@ -20,6 +20,7 @@ export const SWEEP = {
   unsettledMs: 7 * DAY_MS,
   keepMs: 7 * DAY_MS,
   absentMs: DAY_MS,
+  journalRetentionMs: DAY_MS,
   vanishedPercentMax: 50,
   orphansEveryMs: 0,
 };

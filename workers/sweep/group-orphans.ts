@@ -1,15 +1,5 @@
-/**
- * Objects that the group's journal does not name: segments whose entry was never written, and
- * snapshots that were not deleted in their time.
- */
-import {
-  partitionGroup,
-  SEGMENT_PREFIX,
-  SNAPSHOT_EVERY_ENTRIES,
-  snapshotKey,
-  SNAPSHOTS_KEPT,
-  type GroupState,
-} from '../../storage/index.ts';
+/** Objects that the group's journal does not name: segments whose entry was never written. */
+import { partitionGroup, SEGMENT_PREFIX, type GroupState } from '../../storage/index.ts';
 import type { JobContext } from '../group-job.ts';
 import { isOlder, type TwoClocks } from './store-clock.ts';
 
@@ -45,23 +35,6 @@ export async function sweepOrphanSegments(
   await failpoint('sweep:before-orphans');
   await store.delete(orphans);
   logger.info({ objects: orphans.length }, 'objects of segments that no journal names are swept');
-}
-
-/** Deletes those that the newest ones have made superfluous. */
-export async function sweepSnapshots({ group, store }: JobContext): Promise<void> {
-  const { number } = group.state;
-  const newest = number - (number % SNAPSHOT_EVERY_ENTRIES);
-  const oldest = newest - SNAPSHOT_EVERY_ENTRIES * SNAPSHOTS_KEPT;
-  if (oldest <= 0) return;
-  const first = snapshotKey(group.number, 0);
-  const end = snapshotKey(group.number, oldest);
-  const prefix = first.slice(0, first.lastIndexOf('/') + 1);
-  const dead: string[] = [];
-  for await (const { key } of store.list(prefix)) {
-    if (key > end || dead.length >= ORPHANS_MAX) break;
-    dead.push(key);
-  }
-  if (dead.length > 0) await store.delete(dead);
 }
 
 /** @returns the ids of all segments that the group's state knows, dead ones included */

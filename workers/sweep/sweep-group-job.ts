@@ -1,13 +1,14 @@
 /**
  * The sweep of a partition group: merged files and segments that nothing refers to, what was set
- * aside and is given up, what is left of deleted topics, and objects that no journal names. Deletes
- * first and writes the entry then: both may be done twice.
+ * aside and is given up, what is left of deleted topics, objects that no journal names, and old
+ * entries of the journal itself. Deletes first and writes the entry then: both may be done twice.
  */
 import type { GroupJob, JobContext } from '../group-job.ts';
 import { Absences } from './absences.ts';
 import { sweepDead } from './dead-objects.ts';
 import { isDeleted } from './deleted-topics.ts';
-import { sweepOrphanSegments, sweepSnapshots } from './group-orphans.ts';
+import { sweepOrphanSegments } from './group-orphans.ts';
+import { pruneEntries } from './prune-entries.ts';
 import { givenUpQuarantines } from './quarantines.ts';
 import { askClocks, type TwoClocks } from './store-clock.ts';
 
@@ -21,13 +22,19 @@ export interface SweepGroupOptions {
    */
   readonly keepMs: number;
   readonly absentMs: number;
+  /** Journal entries that snapshots have are kept so long all the same. */
+  readonly journalRetentionMs: number;
   /** Between two looks for objects that no journal names. */
   readonly orphansEveryMs: number;
 }
 
+/** How often entries are looked for in the time for which they are kept: it takes a listing. */
+const PRUNES_PER_RETENTION = 8;
+
 /** @returns the job, one for all groups of a process */
 export function createSweepGroupJob(options: SweepGroupOptions): GroupJob {
   const orphansDueMs = new Map<number, number>();
+  const pruneDueMs = new Map<number, number>();
   return {
     name: 'sweep',
     intervalMs: options.intervalMs,
@@ -40,12 +47,22 @@ export function createSweepGroupJob(options: SweepGroupOptions): GroupJob {
       await giveUp(context, now, options);
       await sweepDead(context, now, options);
       const nowMs = clock.monotonicMs();
-      if (nowMs < (orphansDueMs.get(group.number) ?? Number.NEGATIVE_INFINITY)) return;
-      await sweepOrphanSegments(context, now, options);
-      await sweepSnapshots(context);
-      orphansDueMs.set(group.number, nowMs + options.orphansEveryMs);
+      if (isDue(orphansDueMs, group.number, nowMs)) {
+        await sweepOrphanSegments(context, now, options);
+        orphansDueMs.set(group.number, nowMs + options.orphansEveryMs);
+      }
+      if (isDue(pruneDueMs, group.number, nowMs)) {
+        const { journalRetentionMs } = options;
+        const hasMore = await pruneEntries(context, now, journalRetentionMs);
+        const waitMs = hasMore ? 0 : journalRetentionMs / PRUNES_PER_RETENTION;
+        pruneDueMs.set(group.number, nowMs + waitMs);
+      }
     },
   };
+}
+
+function isDue(dueMs: ReadonlyMap<number, number>, group: number, nowMs: number): boolean {
+  return nowMs >= (dueMs.get(group) ?? Number.NEGATIVE_INFINITY);
 }
 
 /** The bytes of deleted topics die with this, and are deleted as others that are dead. */

@@ -4,8 +4,14 @@
  * listing may lag. Deep, every byte is read and checked against its checksum.
  */
 import { hasCode } from '../../kafka/index.ts';
-import { entryKey, entryPrefix, readMergedFooter } from '../../storage/index.ts';
-import type { Extent, GroupState, MergedFooter, ObjectStore } from '../../storage/index.ts';
+import { entryKey, entryPrefix, prunedTo, readMergedFooter } from '../../storage/index.ts';
+import type {
+  Extent,
+  GroupState,
+  JournalPlace,
+  MergedFooter,
+  ObjectStore,
+} from '../../storage/index.ts';
 import { StoredBatches } from '../extents/stored-batches.ts';
 import { placeOf } from './check-offsets.ts';
 import type { FindingKind, FindingPlace, Findings } from './finding.ts';
@@ -18,40 +24,49 @@ interface PlacedExtent extends Extent {
 }
 
 /**
- * Reports entries that are missing although later ones are there.
+ * Reports entries that are missing although later ones are there, and that no snapshot makes
+ * superfluous.
  *
+ * @param journal its store and its place there
  * @param last the last entry that is known from elsewhere, 0 for none
  */
 export async function checkEntries(
-  group: number,
+  journal: JournalPlace,
   last: number,
-  store: ObjectStore,
   findings: Findings,
 ): Promise<void> {
+  const { store, group } = journal;
   const prefix = entryPrefix(group);
-  let next = 1;
+  const missing: number[] = [];
+  let next = (await prunedTo(journal)) + 1;
   for await (const { key } of store.list(prefix)) {
     const number = Number(key.slice(prefix.length));
     if (!Number.isSafeInteger(number) || number < next) continue;
-    await checkUnlisted(group, next, number, store, findings);
+    missing.push(...(await missingOf(journal, next, number)));
     next = number + 1;
   }
-  await checkUnlisted(group, next, last + 1, store, findings);
-}
-
-async function checkUnlisted(
-  group: number,
-  from: number,
-  to: number,
-  store: ObjectStore,
-  findings: Findings,
-): Promise<void> {
-  for (let number = from; number < to; number++) {
+  missing.push(...(await missingOf(journal, next, last + 1)));
+  if (missing.length === 0) return;
+  // Workers may have gone on deleting meanwhile.
+  const prunedSince = await prunedTo(journal);
+  for (const number of missing.filter((each) => each > prunedSince)) {
     const object = entryKey(group, number);
-    const found = await store.head(object);
-    if (found.kind === 'found') continue;
     findings.add('journal-hole', `entry ${number} is missing`, { group, object });
   }
+}
+
+/** What a listing does not show is asked for. */
+async function missingOf(
+  { store, group }: JournalPlace,
+  from: number,
+  to: number,
+): Promise<readonly number[]> {
+  const missing: number[] = [];
+  for (let number = from; number < to; number++) {
+    const found = await store.head(entryKey(group, number));
+    if (found.kind === 'missing') missing.push(number);
+  }
+  return missing;
 }
 
 /** Reports merged files that are referred to and are gone, hollow or damaged. */

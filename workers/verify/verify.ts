@@ -143,9 +143,10 @@ class Verification {
     const findings = this.#findings;
     const journal = await this.#openJournal(group);
     const { state } = journal ?? {};
-    await this.#attempt('entries', { group }, () =>
-      checkEntries(group, state?.number ?? 0, store, findings),
-    );
+    await this.#attempt('entries', { group }, async () => {
+      const place = { store, clusterId: this.#clusterId, group };
+      await checkEntries(place, state?.number ?? 0, findings);
+    });
     if (journal === undefined || state === undefined) return;
     checkOffsets(group, state, findings);
     await this.#attempt('objects', { group }, async () => {

@@ -49,6 +49,7 @@ const options: SimulationOptions = {
       intervalMs: MINUTE_MS,
       marginMs: 10 * MINUTE_MS,
       unsettledMs: 60 * MINUTE_MS,
+      journalRetentionMs: 10 * MINUTE_MS,
       vanishedPercentMax: 5,
     },
   },

@@ -45,6 +45,7 @@ const SWEEP = {
   intervalMs: 60_000,
   marginMs: 0,
   unsettledMs: LONG_MS,
+  journalRetentionMs: LONG_MS,
   keepMs: 0,
   absentMs: 0,
   vanishedPercentMax: 100,
