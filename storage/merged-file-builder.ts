@@ -51,7 +51,9 @@ export class MergedFileBuilder {
   readonly #extents: readonly PlacedExtent[];
   /** Everything before the footer; the header is written last. */
   readonly #file: Buffer;
-  readonly #missing: Set<IndexedBatch>;
+  /** Of each extent, by the batch: 1 once it is in its place. */
+  readonly #isPlaced: readonly Uint8Array[];
+  #missing: number;
   #directory: readonly MergedExtent[] | undefined;
 
   /** @param extents all together, with their indexes, below `MERGED_FILE_BYTES_MAX` */
@@ -65,7 +67,8 @@ export class MergedFileBuilder {
     });
     assert(position <= MERGED_FILE_BYTES_MAX, `a merged file of ${position} bytes is too large`);
     this.#file = Buffer.allocUnsafeSlow(position);
-    this.#missing = new Set(this.#extents.flatMap(({ batches }) => batches));
+    this.#isPlaced = extents.map(({ batches }) => new Uint8Array(batches.length));
+    this.#missing = this.#isPlaced.reduce((sum, { length }) => sum + length, 0);
     for (const { batches, indexPosition } of this.#extents) {
       let at = indexPosition;
       for (const batch of batches) at = writeIndexRow(this.#file, at, batch);
@@ -81,7 +84,8 @@ export class MergedFileBuilder {
    */
   place(extent: number, batch: number, chunks: readonly Buffer[]): void {
     const planned = this.#extents[extent]?.batches[batch];
-    assert(planned !== undefined, 'no such batch was planned');
+    const isPlaced = this.#isPlaced[extent];
+    assert(planned !== undefined && isPlaced !== undefined, 'no such batch was planned');
     const { position, length } = planned;
     const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     assert.equal(bytes, length, 'the batch does not have the planned length');
@@ -89,12 +93,13 @@ export class MergedFileBuilder {
     for (const chunk of chunks) at += chunk.copy(this.#file, at);
     const problem = batchProblem(this.#file.subarray(position, at), planned);
     assert.equal(problem, undefined, `the batch has the wrong ${problem}`);
-    this.#missing.delete(planned);
+    if (isPlaced[batch] === 0) this.#missing--;
+    isPlaced[batch] = 1;
   }
 
   /** @returns the directory, once every batch is in its place */
   extents(): readonly MergedExtent[] {
-    assert.equal(this.#missing.size, 0, 'not every planned batch is there');
+    assert.equal(this.#missing, 0, 'not every planned batch is there');
     this.#directory ??= this.#extents.map(({ plan, batches, indexPosition }) => {
       const { topicId, topic, partition, startOffset, endOffset } = plan;
       const position = batches[0]?.position ?? indexPosition;
