@@ -16,6 +16,7 @@ import { FsObjectStore } from '../../storage/index.ts';
 import { LATENCY_CONFIGS } from './latency.ts';
 import { mergeCursors } from './merged-offsets.ts';
 import { produce } from './perf-tools.ts';
+import { cpuSeconds, ProcessMeter, type Usage } from './process-meter.ts';
 import { table } from './report.ts';
 import { createTopic, deleteTopic, logEnds } from './topics.ts';
 
@@ -25,6 +26,7 @@ const PARTITIONS = 30;
 const RECORD_BYTES = 1024;
 /** 4 MiB a second for each member. */
 const RECORDS_PER_SECOND = MEMBERS * 4 * 1024;
+const MEBIBYTE = 1024 ** 2;
 const GIBIBYTE = 1024 ** 3;
 const SAMPLE_MS = 1_000;
 const WARMUP_SECONDS = 120;
@@ -37,6 +39,8 @@ export interface MergingFigures {
   readonly oldestUnmergedSeconds: readonly number[];
   /** Requests by job, PUTs counted as one and GETs as 0.08. */
   readonly putEquivalents: ReadonlyMap<string, number>;
+  /** Of the worker, from its start on. */
+  readonly worker: Usage;
 }
 
 /** @param seconds of the load; what comes after two minutes is looked at */
@@ -56,6 +60,8 @@ export async function measureMerging(kafka: Kafka, seconds: number): Promise<Mer
       members.push(await startOutrigger({ ...servers, configs }));
     }
     worker = await startWorker(servers);
+    const meter = new ProcessMeter(worker.pid() ?? 0);
+    await meter.start();
     const bootstrap = members.map((member) => member.bootstrap).join(',');
     const [first = ''] = bootstrap.split(',');
     await createTopic(first, TOPIC, PARTITIONS, { 'diskless.enable': 'true' });
@@ -73,7 +79,8 @@ export async function measureMerging(kafka: Kafka, seconds: number): Promise<Mer
       const oldestUnmergedSeconds = await sampleUntil(producing, kafka, storeDir);
       const putEquivalents = await byLabel(origin, 'outrigger_job_put_equivalents_total', 'job');
       const producedBytes = records * RECORD_BYTES;
-      return { seconds, producedBytes, oldestUnmergedSeconds, putEquivalents };
+      const used = { worker: await meter.read() };
+      return { seconds, producedBytes, oldestUnmergedSeconds, putEquivalents, ...used };
     });
   } finally {
     await worker?.stop();
@@ -134,7 +141,7 @@ async function byLabel(
 }
 
 export function mergingSection(figures: MergingFigures): string {
-  const { seconds, producedBytes, oldestUnmergedSeconds, putEquivalents } = figures;
+  const { seconds, producedBytes, oldestUnmergedSeconds, putEquivalents, worker } = figures;
   const gibibytes = producedBytes / GIBIBYTE;
   const rows = [...putEquivalents].map(([job, count]) => [job, (count / gibibytes).toFixed(1)]);
   const all = [...putEquivalents.values()].reduce((sum, count) => sum + count, 0);
@@ -145,5 +152,6 @@ export function mergingSection(figures: MergingFigures): string {
       ['job', 'PUT-equivalents per GiB'],
       [...rows, ['**all**', `**${(all / gibibytes).toFixed(1)}**`]],
     ),
+    `The worker took ${(cpuSeconds(worker) / gibibytes).toFixed(1)} s of CPU time for each GiB, ${(worker.systemSeconds / gibibytes).toFixed(1)} s of it in the kernel, and ${(worker.memoryPeakBytes / MEBIBYTE).toFixed(0)} MiB of memory.`,
   ].join('\n\n');
 }
