@@ -120,11 +120,7 @@ export class FakePartition {
     assert(offset <= this.highWatermark, 'out of range');
     if (offset <= this.logStartOffset) return;
     this.logStartOffset = offset;
-    let first = this.batches[0];
-    while (first !== undefined && lastOffset(first) < offset) {
-      this.batches.shift();
-      first = this.batches[0];
-    }
+    this.batches.splice(0, this.#indexOf(offset));
     const latest = this.epochs.findLast(({ startOffset }) => startOffset <= offset);
     const above = this.epochs.filter(({ startOffset }) => startOffset > offset);
     const oldest = latest === undefined ? [] : [{ epoch: latest.epoch, startOffset: offset }];
@@ -144,9 +140,9 @@ export class FakePartition {
     const { highWatermark, lastStableOffset, logStartOffset } = this;
     const batches: Buffer[] = [];
     let bytes = 0;
-    for (const batch of this.batches) {
-      if (lastOffset(batch) < offset) continue;
-      if (lastOffset(batch) >= highWatermark) break;
+    for (let index = this.#indexOf(offset); index < this.batches.length; index++) {
+      const batch = this.batches[index];
+      if (batch === undefined || lastOffset(batch) >= highWatermark) break;
       bytes += batch.length;
       if (batches.length > 0 && bytes > bytesMax) break;
       batches.push(Buffer.from(batch));
@@ -157,6 +153,19 @@ export class FakePartition {
   isLedBy({ topicId, brokerId, leaderEpoch }: PartitionLeader): boolean {
     const isNamed = brokerId === this.brokerId && leaderEpoch === this.epoch;
     return this.hasLeader && isNamed && topicId === this.id.topicId;
+  }
+
+  /** @returns the index of the first batch that ends at the offset or behind it */
+  #indexOf(offset: bigint): number {
+    let low = 0;
+    let high = this.batches.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const batch = this.batches[middle];
+      if (batch !== undefined && lastOffset(batch) < offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   #endOffsetFor(epoch: number): { epoch: number; endOffset: bigint } | undefined {

@@ -18,15 +18,14 @@ export interface MembersOptions {
 
 export class Members {
   readonly #options: MembersOptions;
-  readonly #batchBytes: number;
-  readonly #random: Buffer;
+  readonly #records: readonly { readonly value: Buffer }[];
   #files = 0;
 
   constructor(options: MembersOptions) {
     this.#options = options;
     const perFile = options.partitions[0]?.length ?? 1;
-    this.#batchBytes = Math.floor(options.fileBytes / perFile);
-    this.#random = Buffer.alloc(this.#batchBytes, 'x');
+    const value = Buffer.alloc(Math.floor(options.fileBytes / perFile / RECORDS), 'x');
+    this.#records = Array.from({ length: RECORDS }, () => ({ value }));
   }
 
   /** Files so far. */
@@ -34,11 +33,12 @@ export class Members {
     return this.#files;
   }
 
-  /** Each member writes one file with a batch for each of its partitions. */
+  /** Each member writes one file with a batch for each of its partitions, alike in all. */
   async write(nowMs: number): Promise<readonly FileAnnouncement[]> {
     const written: FileAnnouncement[] = [];
+    const batch = buildRecordBatch({ baseTimestamp: BigInt(nowMs) }, this.#records);
     for (const [memberId, partitions] of this.#options.partitions.entries()) {
-      written.push(await this.#writeFile(memberId, partitions, nowMs));
+      written.push(await this.#writeFile(memberId, partitions, batch, nowMs));
     }
     return written;
   }
@@ -46,37 +46,20 @@ export class Members {
   async #writeFile(
     memberId: number,
     partitions: readonly FakePartition[],
+    bytes: Buffer,
     createdMs: number,
   ): Promise<FileAnnouncement> {
     const { store, clusterId, keyRing } = this.#options;
-    const value = this.#random.subarray(0, Math.floor(this.#batchBytes / RECORDS));
-    const batches = partitions.map(({ id }) => ({
-      topic: id.topic,
-      partition: id.partition,
-      bytes: buildRecordBatch(
-        { baseTimestamp: BigInt(createdMs) },
-        Array.from({ length: RECORDS }, () => ({ value })),
-      ),
-    }));
+    const batches = partitions.map(({ id: { topic, partition } }) => ({ topic, partition, bytes }));
     const { file, positions } = buildWalFile({ clusterId, memberId, createdMs, batches });
     this.#files++;
     const fileId = newFileId(createdMs, this.#files);
     await store.put(walKey(fileId), file);
+    const maxTimestamp = BigInt(createdMs);
+    const written = { realBatch: bytes, fileId, maxTimestamp, keyRing, zstd: true };
     for (const [index, partition] of partitions.entries()) {
-      const { topic, partition: number, bytes } = batches[index] ?? {};
-      if (topic === undefined || number === undefined || bytes === undefined) continue;
-      partition.append(
-        buildPlaceholder({
-          realBatch: bytes,
-          fileId,
-          position: positions[index] ?? 0,
-          maxTimestamp: BigInt(createdMs),
-          topic,
-          partition: number,
-          keyRing,
-          zstd: true,
-        }),
-      );
+      const position = positions[index] ?? 0;
+      partition.append(buildPlaceholder({ ...written, ...partition.id, position }));
     }
     return {
       fileId,
@@ -84,7 +67,7 @@ export class Members {
       memberId,
       rack: 'a',
       createdMs,
-      partitions: batches.map(({ topic, partition, bytes }) => {
+      partitions: batches.map(({ topic, partition }) => {
         return { topic, partition, batchCount: 1, bytes: bytes.length };
       }),
     };

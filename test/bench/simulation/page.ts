@@ -15,10 +15,17 @@ export function simulationPlot(samples: readonly Sample[]): string {
     {
       title: 'Objects in the bucket',
       series: [
+        { name: 'all', values: of(({ objects }) => objects) },
         { name: 'WAL files', values: of(({ walFiles }) => walFiles) },
+      ],
+    },
+    {
+      title: 'The same without WAL files',
+      series: [
+        { name: 'all others', values: of(({ objects, walFiles }) => objects - walFiles) },
         { name: 'merged files', values: of(({ mergedFiles }) => mergedFiles) },
-        { name: 'segments', values: of(({ segments }) => segments) },
-        { name: 'journal records', values: of(({ records }) => records) },
+        { name: 'journal, snapshots', values: of(({ records }) => records) },
+        { name: 'of segments', values: of(({ ofSegments }) => ofSegments) },
       ],
     },
     {
@@ -91,20 +98,22 @@ function sampleTable(samples: readonly Sample[]): string {
   return table(
     [
       'minute',
+      'objects',
       'WAL files',
       'merged files',
-      'segments',
-      'records',
+      'journal, snapshots',
+      'of segments',
       'extents',
       'placeholders',
       'Redis KiB',
     ],
     shown.map((sample) => [
       sample.minute,
+      sample.objects,
       sample.walFiles,
       sample.mergedFiles,
-      sample.segments,
       sample.records,
+      sample.ofSegments,
       sample.extents,
       sample.placeholders,
       Math.round(sample.redisBytes / 1024),

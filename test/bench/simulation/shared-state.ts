@@ -12,7 +12,9 @@ import {
 import { type Redis as RedisServer, startRedis } from '../../../docker/local/redis.ts';
 import { type ObjectStore, TopicRecordStore } from '../../../storage/index.ts';
 
-const POLL_MS = 2;
+const POLL_MS = 1;
+/** Files that are told of at once. */
+const ANNOUNCED_TOGETHER = 60;
 /** Far more than on a machine that has nothing else to do. */
 const COMMAND_TIMEOUT_MS = 60_000;
 
@@ -21,6 +23,7 @@ export class SharedState {
   readonly workers: RedisWorkerCoordinator;
   readonly #server: RedisServer;
   readonly #redis: Redis;
+  readonly #written: FileAnnouncement[] = [];
 
   private constructor(
     topics: RedisCoordinator,
@@ -49,15 +52,23 @@ export class SharedState {
     return new SharedState(topics, workers, server);
   }
 
-  /** As a member does after an upload, and again when the broker has answered. */
+  /** As a member does after an upload, and again when the broker has answered; but some at once. */
   announce(file: FileAnnouncement): void {
-    this.topics.announceFile(file);
-    this.topics.settleFile(file.fileId);
+    this.#written.push(file);
+    if (this.#written.length >= ANNOUNCED_TOGETHER) this.#tell();
   }
 
   /** Resolves once Redis has all that was announced. */
   async settled(): Promise<void> {
+    this.#tell();
     while (this.topics.status().bufferedCount > 0) await sleep(POLL_MS);
+  }
+
+  #tell(): void {
+    for (const file of this.#written.splice(0)) {
+      this.topics.announceFile(file);
+      this.topics.settleFile(file.fileId);
+    }
   }
 
   /** @returns bytes of all data, without what an empty Redis takes */

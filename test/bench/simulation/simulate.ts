@@ -50,12 +50,15 @@ export interface SimulationOptions {
 /** What there is at one moment. */
 export interface Sample {
   readonly minute: number;
+  /** All of them in the bucket; the next four are parts of it. */
+  readonly objects: number;
   readonly walFiles: number;
   /** With data in them. */
   readonly mergedFiles: number;
-  readonly segments: number;
   /** Entries of journals that carry no data, or whose data was deleted, and snapshots. */
   readonly records: number;
+  /** Objects of segments, which have three each. */
+  readonly ofSegments: number;
   readonly extents: number;
   readonly redisBytes: number;
   /** In the brokers' logs. */
@@ -89,7 +92,7 @@ interface DueJob {
 class Simulation {
   readonly #options: SimulationOptions;
   readonly #clock = new FakeClock();
-  readonly #store = new MemoryStore(() => this.#clock.wallMs());
+  readonly #store = new MemoryStore(() => this.#clock.wallMs(), false);
   readonly #log = new FakeClusterLog();
   readonly #figures = new FiguresByJob();
   readonly #logger = pino({ level: 'error' }, pino.destination(2));
@@ -238,17 +241,18 @@ class Simulation {
   }
 
   async #sample(minute: number): Promise<Sample> {
-    const keys = [...this.#store.objects.keys()];
-    const under = (prefix: string): number => keys.filter((key) => key.startsWith(prefix)).length;
+    const counts = countBy(this.#store.objects.keys(), (key) => key.slice(0, key.indexOf('/')));
+    const of = (folder: string): number => counts.get(folder) ?? 0;
     const states = this.#groups.map(({ state }) => state);
     const partitions = states.flatMap(({ partitions }) => [...partitions.values()]);
     const mergedFiles = states.reduce((sum, { files }) => sum + files.size, 0);
     return {
       minute,
-      walFiles: under('wal/'),
+      objects: this.#store.objects.size,
+      walFiles: of('wal'),
       mergedFiles,
-      segments: keys.filter((key) => key.endsWith('.log')).length,
-      records: under('journal/') + under('snapshot/') - mergedFiles,
+      records: of('journal') + of('snapshot') - mergedFiles,
+      ofSegments: of('segments'),
       extents: partitions.reduce((sum, { extents }) => sum + extents.length, 0),
       redisBytes: (await this.#state?.bytes()) ?? 0,
       placeholders: this.#partitions.reduce((sum, { batches }) => sum + batches.length, 0),
@@ -261,6 +265,15 @@ class Simulation {
     bytes.writeUInt32BE(++this.#randoms, byteCount - 4);
     return bytes;
   }
+}
+
+function countBy<Item>(
+  items: Iterable<Item>,
+  nameOf: (item: Item) => string,
+): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const item of items) counts.set(nameOf(item), (counts.get(nameOf(item)) ?? 0) + 1);
+  return counts;
 }
 
 async function runLane(lane: readonly DueJob[], nowMs: number): Promise<void> {

@@ -17,13 +17,18 @@ export class MemoryStore implements ObjectStore {
   readonly location = 'memory://';
   readonly objects = new Map<string, Buffer>();
   readonly #now: () => number;
+  readonly #isCopying: boolean;
   readonly #modifiedMs = new WeakMap<Buffer, number>();
   readonly #late: { readonly key: string; readonly bytes: Buffer }[] = [];
   #delayed = 0;
 
-  /** @param now dates objects; without it all are as old as can be */
-  constructor(now: () => number = () => 0) {
+  /**
+   * @param now dates objects; without it all are as old as can be
+   * @param isCopying false where nobody writes to what was put or got, and speed counts
+   */
+  constructor(now: () => number = () => 0, isCopying = true) {
     this.#now = now;
+    this.#isCopying = isCopying;
   }
 
   /** As `put`, at once; the bytes are kept, not copied. */
@@ -45,32 +50,32 @@ export class MemoryStore implements ObjectStore {
   }
 
   async put(key: string, body: ObjectBody): Promise<void> {
-    this.set(key, joined(body));
+    this.set(key, this.#joined(body));
   }
 
   async putIfAbsent(key: string, body: ObjectBody): Promise<PutIfAbsentOutcome> {
     if (this.#delayed > 0) {
       this.#delayed--;
-      this.#late.push({ key, bytes: joined(body) });
+      this.#late.push({ key, bytes: this.#joined(body) });
       throw storageError('STORAGE_TIMEOUT', 'No answer in time.', {
         retriable: true,
         details: { ambiguous: true },
       });
     }
     if (this.objects.has(key)) return { kind: 'exists' };
-    this.set(key, joined(body));
+    this.set(key, this.#joined(body));
     return { kind: 'stored' };
   }
 
   async get(key: string): Promise<GetOutcome> {
     const bytes = this.objects.get(key);
-    return bytes === undefined ? { kind: 'missing' } : { kind: 'found', bytes: Buffer.from(bytes) };
+    return bytes === undefined ? { kind: 'missing' } : this.#found(bytes);
   }
 
   async getRange(key: string, position: number, length: number): Promise<GetOutcome> {
     const bytes = this.objects.get(key);
     if (bytes === undefined) return { kind: 'missing' };
-    return { kind: 'found', bytes: Buffer.from(bytes.subarray(position, position + length)) };
+    return this.#found(bytes.subarray(position, position + length));
   }
 
   async head(key: string): Promise<HeadOutcome> {
@@ -103,8 +108,13 @@ export class MemoryStore implements ObjectStore {
   #dateOf(bytes: Buffer): number {
     return this.#modifiedMs.get(bytes) ?? 0;
   }
-}
 
-function joined(body: ObjectBody): Buffer {
-  return Buffer.isBuffer(body) ? Buffer.from(body) : Buffer.concat([...body]);
+  #found(bytes: Buffer): GetOutcome {
+    return { kind: 'found', bytes: this.#isCopying ? Buffer.from(bytes) : bytes };
+  }
+
+  #joined(body: ObjectBody): Buffer {
+    if (!Buffer.isBuffer(body)) return Buffer.concat([...body]);
+    return this.#isCopying ? Buffer.from(body) : body;
+  }
 }
