@@ -2,7 +2,6 @@
  * Puts the real batches into a broker's answer to a Fetch, within the client's limits, and learns
  * from it how the log of each partition relates to what it stands for.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FetchResponse, KeyRing, MessageInput } from '../../kafka/index.ts';
 import type { Reply } from '../connection/handler.ts';
 import { AnswerCut } from './answer-cut.ts';
@@ -134,7 +133,7 @@ export class AnswerFiller {
         if (own === undefined) seen.push(batch);
         if (!cut.takes(batch.realBytes)) break;
         batches.push(batch);
-        if (pace.isDue(batch.realBytes)) await nextTurn();
+        if (pace.isDue(batch.realBytes)) await pace.nextTurn();
       }
       this.#ratios.observe(key, seen);
       taken.push(batches);

@@ -2,7 +2,6 @@
  * Fills placeholders: fetches the real batches and patches in what the broker assigned. Memory for
  * them is reserved before the first is fetched, and given back when the answer is sent or given up.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KafkaErrorCode, OutriggerError, restoreBatch } from '../../kafka/index.ts';
 import type { UnknownPointer } from '../../kafka/index.ts';
 import type { Logger } from 'pino';
@@ -110,7 +109,7 @@ export class BatchFiller {
         else if (batch.wanted === null) chunks.push(...slabs.cut(), real);
         else for (const piece of restoreBatch(real, batch.bytes)) slabs.write(piece);
         batchCount += 1;
-        if (pace.isDue(real.length)) await nextTurn();
+        if (pace.isDue(real.length)) await pace.nextTurn();
       }
       chunks.push(...slabs.cut());
       const errorCode = failure === undefined ? 0 : this.#errorCodeOf(failure);
@@ -127,7 +126,7 @@ export class BatchFiller {
       const sought: Sought[] = [];
       for (const batch of batches) {
         sought.push({ batch, real: this.#seek(batch) });
-        if (pace.isDue(batch.realBytes)) await nextTurn();
+        if (pace.isDue(batch.realBytes)) await pace.nextTurn();
       }
       all.push(sought);
     }

@@ -6,7 +6,6 @@
  * exactly those that the rules of `AbortedSearch` name.
  */
 import assert from 'node:assert/strict';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { baseOffset } from '../../kafka/index.ts';
 import { AbortedSearch } from '../../storage/index.ts';
 import { Pace } from '../pace.ts';
@@ -63,7 +62,7 @@ export class StoredLog {
         if (isFull || baseOffset(batch) >= to) return batches;
         batches.push(batch);
         bytes += batch.length;
-        if (pace.isDue(batch.length)) await nextTurn();
+        if (pace.isDue(batch.length)) await pace.nextTurn();
         const next = position + batch.length;
         placed = await expectFound(piece.key, () => this.#segments.batchFrom(piece, next));
       }
