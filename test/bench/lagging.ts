@@ -3,9 +3,10 @@
  * fast one of them is, beside one that reads the same from a classic topic of the broker itself,
  * and what twenty of them do to those who produce and read at the end.
  */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
+import { getPriority, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -33,6 +34,8 @@ const MERGED_WITHIN_MS = 600_000;
 const LAGGARD_COUNT = 20;
 /** Each one's rate in MiB/s; 0 for as fast as it can. */
 const LAGGARD_RATES = [1, 5, 0] as const;
+/** On a machine of their own laggards would not take their processor time from anyone here. */
+const LAGGARD_NICENESS = 10;
 const SETTLE_MS = 3_000;
 
 export interface LaggingOptions {
@@ -48,20 +51,30 @@ export interface LaggingRound {
   readonly merged: number;
 }
 
+/** What was felt at the end of a log, in milliseconds. */
 export interface TailRun {
-  /** How many consumers read from the beginning meanwhile. */
-  readonly laggards: number;
-  /** What each of them was allowed, in mebibytes a second, 0 for as much as it could. */
-  readonly mibPerSecond: number;
-  /** What all of them got, in mebibytes a second. */
-  readonly laggardRate: number;
   readonly acknowledgedMs: { readonly p50: number; readonly p99: number };
   readonly readMs: { readonly p50: number; readonly p99: number };
 }
 
+/** One after the other: without laggards and among them. */
+export interface TailRound {
+  readonly alone: TailRun;
+  readonly among: TailRun;
+  /** What all laggards got, in mebibytes a second. */
+  readonly laggardRate: number;
+}
+
+export interface TailFiguresAtRate {
+  readonly laggards: number;
+  /** What each of them was allowed, in mebibytes a second, 0 for as much as it could. */
+  readonly mibPerSecond: number;
+  readonly rounds: readonly TailRound[];
+}
+
 export interface LaggingFigures {
   readonly rounds: readonly LaggingRound[];
-  readonly tail: readonly TailRun[];
+  readonly tail: readonly TailFiguresAtRate[];
 }
 
 /** @returns what was measured; the WAL files are gone before anything is read */
@@ -93,7 +106,7 @@ export async function measureLagging(options: LaggingOptions): Promise<LaggingFi
     await rm(join(storeDir, 'wal'), { recursive: true });
     await member.start();
     const rounds = await readInTurns(options, [direct, merged]);
-    const tail = await probe(member.bootstrap, merged.topic, options.tailSeconds);
+    const tail = await probe(member.bootstrap, merged.topic, options);
     return { rounds, tail };
   } finally {
     for (const { topic } of [direct, merged]) await deleteTopic(kafka.bootstrap, topic);
@@ -142,19 +155,29 @@ async function waitUntilMerged(storeDir: string, topic: string, records: number)
   }
 }
 
-async function probe(bootstrap: string, lagging: string, seconds: number): Promise<TailRun[]> {
+async function probe(
+  bootstrap: string,
+  lagging: string,
+  { rounds, tailSeconds: seconds }: LaggingOptions,
+): Promise<TailFiguresAtRate[]> {
   const topic = 'bench-lagging-tail';
+  // What the disk still has to write of the data before would count as latency.
+  execFileSync('sync');
   await createTopic(bootstrap, topic, 1, { 'diskless.enable': 'true' });
-  const runs: TailRun[] = [];
   try {
-    // What is compiled in the first seconds would count against the run without laggards.
+    // What is compiled in the first seconds would count against the first run.
     await probeTail(bootstrap, topic, seconds);
-    const base = await probeTail(bootstrap, topic, seconds);
-    runs.push({ laggards: 0, mibPerSecond: 0, laggardRate: 0, ...summary(base) });
+    const tail: TailFiguresAtRate[] = [];
     for (const mibPerSecond of LAGGARD_RATES) {
-      runs.push(await probeAmong({ bootstrap, topic, lagging, seconds, mibPerSecond }));
+      const measured: TailRound[] = [];
+      for (let round = 0; round < rounds; round++) {
+        const alone = summary(await probeTail(bootstrap, topic, seconds));
+        const among = await probeAmong({ bootstrap, topic, lagging, seconds, mibPerSecond });
+        measured.push({ alone, ...among });
+      }
+      tail.push({ laggards: LAGGARD_COUNT, mibPerSecond, rounds: measured });
     }
-    return runs;
+    return tail;
   } finally {
     await deleteTopic(bootstrap, topic);
   }
@@ -169,12 +192,13 @@ interface Among {
   readonly mibPerSecond: number;
 }
 
-async function probeAmong(among: Among): Promise<TailRun> {
+async function probeAmong(among: Among): Promise<Omit<TailRound, 'alone'>> {
   const { bootstrap, topic, lagging, seconds, mibPerSecond } = among;
   const args = [bootstrap, lagging, PARTITIONS, LAGGARD_COUNT, mibPerSecond].map(String);
   const child = spawn(process.execPath, [LAGGARDS, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  if (child.pid !== undefined) setPriority(child.pid, getPriority() + LAGGARD_NICENESS);
   let read = 0;
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     read = Number(text.trim().split('\n').at(-1));
@@ -188,14 +212,14 @@ async function probeAmong(among: Among): Promise<TailRun> {
       report(
         `${laggardRate.toFixed(0)} MiB/s read, p99 ${figures.acknowledgedMs.p99.toFixed(0)} ms`,
       );
-      return { laggards: LAGGARD_COUNT, mibPerSecond, laggardRate, ...figures };
+      return { among: figures, laggardRate };
     });
   } finally {
     child.kill('SIGKILL');
   }
 }
 
-function summary({ acknowledged, read }: TailFigures): Pick<TailRun, 'acknowledgedMs' | 'readMs'> {
+function summary({ acknowledged, read }: TailFigures): TailRun {
   const of = (values: readonly number[]): { p50: number; p99: number } => ({
     p50: percentile(values, 0.5),
     p99: percentile(values, 0.99),
