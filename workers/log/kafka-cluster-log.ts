@@ -9,6 +9,7 @@ import { OutriggerError } from '../../kafka/index.ts';
 import type { ClusterClient, FetchResponse, MetadataResponse } from '../../kafka/index.ts';
 import { partitionKey } from '../../storage/index.ts';
 import { workerError } from '../errors.ts';
+import { AnswerSize } from './answer-size.ts';
 import type {
   ClusterLog,
   LogEnd,
@@ -18,11 +19,10 @@ import type {
   ReadOutcome,
   ReadRequest,
 } from './cluster-log.ts';
-import { askEveryBroker } from './every-broker.ts';
+import { askEveryBroker, type AskedTopic, type EveryAnswer } from './every-broker.ts';
 import { ShareGroupStarts } from './share-group-starts.ts';
 
-/** So that one answer has a few megabytes at most. */
-const TOPICS_PER_REQUEST = 1_000;
+/** So that nobody waits long for an answer to be decoded. */
 const PARTITIONS_PER_REQUEST = 2_000;
 
 /** Kafka's `ListOffsetsRequest` timestamps. */
@@ -75,6 +75,7 @@ export class KafkaClusterLog implements ClusterLog {
   readonly #client: KafkaClusterLogOptions['client'];
   readonly #logger: Logger;
   readonly #shareGroups: ShareGroupStarts;
+  readonly #answerSize = new AnswerSize();
 
   constructor({ client, monotonicMs, logger }: KafkaClusterLogOptions) {
     this.#client = client;
@@ -84,8 +85,10 @@ export class KafkaClusterLog implements ClusterLog {
 
   async topics(names: readonly string[]): Promise<ReadonlyMap<string, LogTopic>> {
     const found = new Map<string, LogTopic>();
-    for (const chunk of chunksOf([...new Set(names)], TOPICS_PER_REQUEST)) {
-      for (const topic of topicsIn(await this.#describe(chunk))) found.set(topic.topic, topic);
+    for (const piece of this.#answerSize.pieces([...new Set(names)])) {
+      const answer = await this.#describe(piece);
+      this.#answerSize.note(answer);
+      for (const topic of topicsIn(answer)) found.set(topic.topic, topic);
     }
     return found;
   }
@@ -153,16 +156,16 @@ export class KafkaClusterLog implements ClusterLog {
     topicIds: readonly string[],
   ): Promise<ReadonlyMap<string, 'present' | 'absent' | 'unknown'>> {
     const presence = new Map<string, 'present' | 'absent' | 'unknown'>();
-    for (const chunk of chunksOf([...new Set(topicIds)], TOPICS_PER_REQUEST)) {
-      const asked = chunk.map((topicId) => ({ topicId, name: null }));
-      const { brokerCount, answers } = await askEveryBroker(this.#client, asked, this.#logger);
+    for (const piece of this.#answerSize.pieces([...new Set(topicIds)])) {
+      const asked = piece.map((topicId) => ({ topicId, name: null }));
+      const { brokerCount, answers } = await this.#askEvery(asked);
       const denials = new Map<string, number>();
       for (const { topicId, errorCode } of answers.flatMap(({ topics }) => topics)) {
         if (errorCode === KafkaErrorCode.NONE) presence.set(topicId, 'present');
         if (errorCode !== KafkaErrorCode.UNKNOWN_TOPIC_ID) continue;
         denials.set(topicId, (denials.get(topicId) ?? 0) + 1);
       }
-      for (const id of chunk) {
+      for (const id of piece) {
         if (presence.has(id)) continue;
         presence.set(id, denials.get(id) === brokerCount ? 'absent' : 'unknown');
       }
@@ -175,10 +178,9 @@ export class KafkaClusterLog implements ClusterLog {
   ): Promise<ReadonlySet<string>> {
     const absent = new Set<string>();
     const byTopic = groupBy(partitions, ({ topic }) => topic);
-    for (const chunk of chunksOf([...byTopic.keys()], TOPICS_PER_REQUEST)) {
-      const asked = chunk.map((name) => ({ name }));
-      const { brokerCount, answers } = await askEveryBroker(this.#client, asked, this.#logger);
-      for (const topic of chunk) {
+    for (const piece of this.#answerSize.pieces([...byTopic.keys()])) {
+      const { brokerCount, answers } = await this.#askEvery(piece.map((name) => ({ name })));
+      for (const topic of piece) {
         const counts = answers.map((answer) => partitionCountIn(answer, topic));
         if (counts.length !== brokerCount) continue;
         const known = Math.max(...counts);
@@ -240,9 +242,8 @@ export class KafkaClusterLog implements ClusterLog {
     const votes = new Map<string, number>();
     let brokerCount = 0;
     const names = [...new Set(leaders.map(({ topic }) => topic))];
-    for (const chunk of chunksOf(names, TOPICS_PER_REQUEST)) {
-      const topics = chunk.map((name) => ({ name }));
-      const every = await askEveryBroker(this.#client, topics, this.#logger);
+    for (const piece of this.#answerSize.pieces(names)) {
+      const every = await this.#askEvery(piece.map((name) => ({ name })));
       brokerCount = Math.max(brokerCount, every.brokerCount);
       for (const { partitions } of every.answers.flatMap((answer) => topicsIn(answer))) {
         for (const leader of partitions) {
@@ -251,6 +252,12 @@ export class KafkaClusterLog implements ClusterLog {
       }
     }
     return { votes, brokerCount };
+  }
+
+  async #askEvery(topics: readonly AskedTopic[]): Promise<EveryAnswer> {
+    const every = await askEveryBroker(this.#client, topics, this.#logger);
+    for (const answer of every.answers) this.#answerSize.note(answer);
+    return every;
   }
 
   /** @returns undefined if there is no such broker, or it cannot be reached */
@@ -303,7 +310,7 @@ function partitionCountIn({ topics }: MetadataResponse, topic: string): number {
   return answered.partitions.length;
 }
 
-interface AskedTopic {
+interface AskedOffsets {
   readonly name: string;
   readonly partitions: {
     readonly partitionIndex: number;
@@ -312,7 +319,7 @@ interface AskedTopic {
   }[];
 }
 
-function topicsOf(leaders: readonly PartitionLeader[], timestamp: bigint): AskedTopic[] {
+function topicsOf(leaders: readonly PartitionLeader[], timestamp: bigint): AskedOffsets[] {
   const byTopic = groupBy(leaders, ({ topic }) => topic);
   return [...byTopic].map(([name, asked]) => ({
     name,

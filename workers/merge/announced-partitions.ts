@@ -7,7 +7,7 @@ import type {
   NamedTopicPartition,
   WorkerCoordinator,
 } from '../../coordinator/index.ts';
-import type { Clock } from '../../runtime/index.ts';
+import { Turns, type Clock } from '../../runtime/index.ts';
 
 const PAGE_FILES = 1_000;
 /** A worker that starts late catches up over several runs. */
@@ -20,7 +20,8 @@ const FRESH_MS = 1_000;
 type Announcing = Pick<WorkerCoordinator, 'settledFiles' | 'unsettledFiles'>;
 
 export class AnnouncedPartitions {
-  readonly #names = new Set<string>();
+  /** When each name was read last, on the monotonic clock. */
+  readonly #names = new Map<string, number>();
   #after = 0;
   #asking: Promise<void> | undefined;
   #freshUntilMs = Number.NEGATIVE_INFINITY;
@@ -39,7 +40,12 @@ export class AnnouncedPartitions {
 
   /** As `nameOf` makes them. */
   names(): Iterable<string> {
-    return this.#names;
+    return this.#names.keys();
+  }
+
+  /** Those that were read since then, on the monotonic clock: they may have something new. */
+  *namesSince(sinceMs: number): Iterable<string> {
+    for (const [name, readMs] of this.#names) if (readMs >= sinceMs) yield name;
   }
 
   has(name: string): boolean {
@@ -47,21 +53,24 @@ export class AnnouncedPartitions {
   }
 
   async #ask(coordinator: Announcing, clock: Pick<Clock, 'monotonicMs' | 'wallMs'>): Promise<void> {
+    const nowMs = clock.monotonicMs();
     for (let page = 0; page < PAGES_MAX; page++) {
       const files = await coordinator.settledFiles(this.#after, PAGE_FILES);
-      this.#add(files);
+      await this.#add(files, nowMs);
       this.#after = files.at(-1)?.settledNumber ?? this.#after;
       if (files.length < PAGE_FILES) break;
     }
-    this.#add(await coordinator.unsettledFiles(clock.wallMs(), PAGE_FILES));
+    await this.#add(await coordinator.unsettledFiles(clock.wallMs(), PAGE_FILES), nowMs);
     this.#freshUntilMs = clock.monotonicMs() + FRESH_MS;
   }
 
-  #add(files: readonly FileAnnouncement[]): void {
-    for (const partition of files.flatMap(({ partitions }) => partitions)) {
-      this.#names.add(nameOf(partition));
+  async #add(files: readonly FileAnnouncement[], nowMs: number): Promise<void> {
+    const turns = new Turns();
+    for (const { partitions } of files) {
+      for (const partition of partitions) this.#names.set(nameOf(partition), nowMs);
+      if (turns.isOver) await turns.next();
     }
-    for (const name of this.#names) {
+    for (const name of this.#names.keys()) {
       if (this.#names.size <= NAMES_MAX) break;
       this.#names.delete(name);
     }

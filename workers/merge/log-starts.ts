@@ -31,6 +31,15 @@ export async function followLogStarts(
   return outcome.kind === 'committed';
 }
 
+/** @returns whether it looks as if the start had moved: `followLogStarts` judges it */
+export function isMoved(
+  { leader, state }: WatchedPartition,
+  starts: ReadonlyMap<string, bigint>,
+): boolean {
+  const logStart = starts.get(partitionKey(leader));
+  return state !== undefined && logStart !== undefined && hasMoved(state, logStart);
+}
+
 function hasMoved(state: PartitionState, logStart: bigint): boolean {
   const { trimIntent, logicalStart, cursor, consolidatedTo, extents, segments } = state;
   if (trimIntent !== null && logStart <= trimIntent) return false;

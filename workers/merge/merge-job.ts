@@ -11,12 +11,17 @@ import { partitionKey } from '../../storage/index.ts';
 import type { GroupJob, JobContext } from '../group-job.ts';
 import { WalFiles } from '../wal/wal-files.ts';
 import { AnnouncedPartitions } from './announced-partitions.ts';
+import { isMoved } from './log-starts.ts';
 import { MergeRun, type MergeReport } from './merge-run.ts';
 import { MergedTails } from './merged-tail.ts';
 import { reMerge } from './re-merge.ts';
 import { Samples } from './samples.ts';
-import { watchedPartitions, type WatchedPartition } from './watched-partitions.ts';
+import { TopicLookups } from './topic-lookups.ts';
+import { TopicTurns } from './topic-turns.ts';
+import { watchedPartitions, type WatchedPartition, type WatchTools } from './watched-partitions.ts';
 
+/** A partition is looked at in so many runs after a file has named it. */
+const HOT_RUNS = 4;
 /**
  * Of the cache of WAL files, in merged files: a merged file of one of four groups spans about four
  * times its bytes of WAL files.
@@ -47,7 +52,7 @@ export function createMergeJob(options: MergeJobOptions): GroupJob {
 class MergeJob {
   readonly #options: MergeJobOptions;
   readonly #walFiles: WalFiles;
-  readonly #announced = new AnnouncedPartitions();
+  readonly #watchTools: WatchTools;
   readonly #tails = new MergedTails();
   /** By group. */
   readonly #samples = new Map<number, Samples>();
@@ -56,18 +61,27 @@ class MergeJob {
 
   constructor(options: MergeJobOptions) {
     this.#options = options;
+    this.#watchTools = {
+      announced: new AnnouncedPartitions(),
+      turns: new TopicTurns(),
+      lookups: new TopicLookups(),
+      hotMs: HOT_RUNS * options.intervalMs,
+    };
     this.#walFiles = options.walFiles ?? new WalFiles(CACHE_FILES * options.fileBytes);
   }
 
   async run(context: JobContext): Promise<void> {
     const { group, coordinator, log, clock } = context;
-    await this.#announced.refresh(coordinator, clock);
-    const watched = await watchedPartitions(context, this.#announced);
-    const leaders = watched.map(({ leader }) => leader);
+    await this.#watchTools.announced.refresh(coordinator, clock);
+    const all = await watchedPartitions(context, this.#watchTools);
+    const leaders = all.map(({ leader }) => leader);
     const starts = await log.logStarts(leaders);
     // Most partitions of a large cluster are idle: no more is asked of the brokers for them.
     const marks = await log.highWatermarks(leaders);
-    const busy = watched.filter((partition) => isBusy(partition, marks));
+    const busy = all.filter((partition) => isBusy(partition, marks));
+    const watched = all.filter(
+      (partition) => isBusy(partition, marks) || isMoved(partition, starts),
+    );
     // In this order: see the sweep rule.
     const count = await coordinator.settledCount();
     const ends = await log.logEnds(busy.map(({ leader }) => leader));

@@ -1,12 +1,16 @@
 /**
- * Which partitions a group's merge looks after: those of marked topics, those that the journal
- * knows, and those that a file names, marked or not (DESIGN §9).
+ * Which partitions a group's merge looks at: those of marked topics, those that the journal knows,
+ * and those that a file names, marked or not (DESIGN §9); of very many, those that may have
+ * something new, and the others in turn.
  */
+import { Turns } from '../../runtime/index.ts';
 import { partitionGroup, partitionKey, TopicRecordStore } from '../../storage/index.ts';
 import type { PartitionState, TopicRecord } from '../../storage/index.ts';
 import type { JobContext } from '../group-job.ts';
 import type { PartitionLeader } from '../log/cluster-log.ts';
 import { nameOf, type AnnouncedPartitions } from './announced-partitions.ts';
+import type { TopicLookups } from './topic-lookups.ts';
+import type { TopicTurns } from './topic-turns.ts';
 
 export interface WatchedPartition {
   /** Has a leader. */
@@ -21,32 +25,37 @@ export interface WatchedPartition {
   readonly isLeft: boolean;
 }
 
-type Watching = Pick<JobContext, 'group' | 'topics' | 'coordinator' | 'log' | 'store'>;
+type Watching = Pick<JobContext, 'clock' | 'group' | 'topics' | 'coordinator' | 'log' | 'store'>;
+
+/** What the merges of a process have in common. */
+export interface WatchTools {
+  readonly announced: AnnouncedPartitions;
+  readonly turns: TopicTurns;
+  readonly lookups: TopicLookups;
+  /** So long a partition is looked at in each run after a file has named it. */
+  readonly hotMs: number;
+}
 
 /** @returns those of the group that have a leader, in the order of their keys */
 export async function watchedPartitions(
-  { group, topics, coordinator, log, store }: Watching,
-  announced: AnnouncedPartitions,
+  context: Watching,
+  tools: WatchTools,
 ): Promise<readonly WatchedPartition[]> {
+  const { group, topics, coordinator, log, store } = context;
   const requested = new Set((await coordinator.requestedSamples()).map(nameOf));
-  const marked = [...topics.topics().values()].filter(isMarked);
-  const known = [...group.state.partitions.values()];
-  const named = [...announced.names(), ...requested].map(topicIn);
-  const names = new Set([
-    ...marked.map(({ name }) => name),
-    ...known.map(({ topic }) => topic),
-    ...named,
-  ]);
-  const found = await log.topics([...names]);
+  const looking = await lookedAt(context, tools, requested);
   const watched: WatchedPartition[] = [];
-  for (const { topicId, partitions } of found.values()) {
+  const turns = new Turns();
+  for (const { topicId, topic, partitions } of await tools.lookups.get(looking.topics, log)) {
     let record = topics.topics().get(topicId);
+    if (turns.isOver) await turns.next();
     for (const leader of partitions) {
-      if (leader.brokerId < 0) continue;
+      const name = nameOf(leader);
+      if (leader.brokerId < 0 || !(looking.isTurn(topic) || looking.hot.has(name))) continue;
       if (partitionGroup(leader, group.groupCount) !== group.number) continue;
       const state = group.state.partitions.get(partitionKey(leader));
-      const isRequested = requested.has(nameOf(leader));
-      const isNamed = isRequested || announced.has(nameOf(leader));
+      const isRequested = requested.has(name);
+      const isNamed = isRequested || tools.announced.has(name);
       if (state === undefined && !isNamed && !isMarked(record)) continue;
       // It may have been marked just now, and the news of it be on their way.
       if (state === undefined && !isMarked(record)) {
@@ -57,9 +66,46 @@ export async function watchedPartitions(
       watched.push({ leader, state, startOffset, isRequested, isLeft });
     }
   }
-  return watched.sort((left, right) => {
-    return partitionKey(left.leader) < partitionKey(right.leader) ? -1 : 1;
-  });
+  return inOrder(watched);
+}
+
+/** What a run looks at. */
+interface Looking {
+  readonly isTurn: (topic: string) => boolean;
+  /** Partitions that are looked at whether it is their topic's turn or not. */
+  readonly hot: ReadonlySet<string>;
+  readonly topics: ReadonlySet<string>;
+}
+
+async function lookedAt(
+  { group, topics, clock }: Watching,
+  { announced, turns, hotMs }: WatchTools,
+  requested: ReadonlySet<string>,
+): Promise<Looking> {
+  const { partitions } = group.state;
+  const isTurn = turns.next(group.number, partitions.size);
+  const inTurn = new Set<string>();
+  const others = new Set<string>();
+  const add = (topic: string): void => {
+    if (inTurn.has(topic) || others.has(topic)) return;
+    (isTurn(topic) ? inTurn : others).add(topic);
+  };
+  for (const record of topics.topics().values()) if (isMarked(record)) add(record.name);
+  const pace = new Turns();
+  for (const { topic } of partitions.values()) {
+    add(topic);
+    if (pace.isOver) await pace.next();
+  }
+  for (const name of announced.names()) add(topicIn(name));
+  const hot = new Set([...announced.namesSince(clock.monotonicMs() - hotMs), ...requested]);
+  for (const name of hot) inTurn.add(topicIn(name));
+  return { isTurn: (topic) => !others.has(topic), hot, topics: inTurn };
+}
+
+function inOrder(watched: readonly WatchedPartition[]): readonly WatchedPartition[] {
+  const keyed = watched.map((each) => [partitionKey(each.leader), each] as const);
+  keyed.sort(([left], [right]) => (left < right ? -1 : 1));
+  return keyed.map(([, each]) => each);
 }
 
 function topicIn(name: string): string {
