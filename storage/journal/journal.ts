@@ -188,9 +188,16 @@ export class Journal {
       const position = await this.#readOn(await this.#newestOf(snapshots, call), call);
       if (position === undefined) continue;
       const committed = Math.max(this.state.number, snapshots.at(-1) ?? 0);
-      await this.#checkNoneIsLost(position.state.number, committed, call);
-      this.#position = position;
-      return;
+      const { number } = position.state;
+      const later = await this.#entryBeyondHole(number, committed, call);
+      if (later === undefined) {
+        this.#position = position;
+        return;
+      }
+      // It may have been the end until a moment ago.
+      if (await this.#entries.isAnchored(position.anchor, call)) {
+        this.#entries.refuse(number + 1, `it is missing, while entry ${later} is there`);
+      }
     }
     this.#entries.refuseWithoutSnapshot();
   }
@@ -279,18 +286,17 @@ export class Journal {
    *
    * @param number of the last entry that was found
    * @param committed one that was seen to be committed
+   * @returns an entry that is there although the next one is not
    */
-  async #checkNoneIsLost(number: number, committed: number, call?: CallOptions): Promise<void> {
-    const next = number + 1;
-    if (committed >= next) this.#refuseHole(next, committed);
+  async #entryBeyondHole(
+    number: number,
+    committed: number,
+    call?: CallOptions,
+  ): Promise<number | undefined> {
+    if (committed > number) return committed;
     const listed = await this.#entries.listedAfter(number, call);
-    if (listed === undefined || listed === next) return;
-    if (await this.#entries.has(next, call)) return;
-    this.#refuseHole(next, listed);
-  }
-
-  #refuseHole(number: number, later: number): never {
-    return this.#entries.refuse(number, `it is missing, while entry ${later} is there`);
+    if (listed === undefined || listed === number + 1) return undefined;
+    return (await this.#entries.has(number + 1, call)) ? undefined : listed;
   }
 
   #assertWritable(): void {

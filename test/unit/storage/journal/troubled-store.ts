@@ -73,6 +73,7 @@ export class TroubledStore implements ObjectStore {
 
   wake(): void {
     this.#nap = undefined;
+    this.listed = undefined;
     this.#wake();
   }
 
