@@ -20,7 +20,7 @@ const PACKAGES = [
   'docker',
 ];
 /** Folders of tests that one README explains, with all that is below them. */
-const EXPLAINED_ABOVE = /^test\/(unit|integration|faults)\//;
+const EXPLAINED_ABOVE = /^test\/(unit|integration|faults|compat)\//;
 
 interface SourceFile {
   readonly path: string;
