@@ -7,6 +7,7 @@ import type { QueueConnection } from '../coordinator/index.ts';
 import type { ClusterJob } from './cluster-job.ts';
 import { GroupStates } from './group/group-states.ts';
 import { HeldGroup } from './group/held-group.ts';
+import type { HeldGroups } from './group/held-groups.ts';
 import type { FilledPost, Post } from './group/hosting.ts';
 import type { GroupJob } from './group-job.ts';
 import { JobRunner, type SharedContext } from './job-runner.ts';
@@ -33,8 +34,8 @@ export interface PostsOptions {
   /** BullMQ's, with a hash tag. */
   readonly queuePrefix: string;
   readonly drainTimeoutMs: number;
-  /** Told of a group that is held, until it is given up. */
-  readonly onGroup: (group: HeldGroup, isHeld: boolean) => void;
+  /** Is told of groups that are held, until they are given up. */
+  readonly groups: HeldGroups;
 }
 
 /** @returns a post for each partition group, by number */
@@ -55,40 +56,36 @@ async function openGroup(
   options: PostsOptions,
   signal: AbortSignal,
 ): Promise<FilledPost> {
-  const { shared, groupCount, groupJobs, drainTimeoutMs, onGroup } = options;
+  const { shared, groupCount, groupJobs, drainTimeoutMs, groups } = options;
   const logger = shared.logger.child({ group });
-  const held = await HeldGroup.open({
-    ...shared,
-    now: () => shared.clock.wallMs(),
-    group,
-    groupCount,
-    logger,
-  });
+  const now = (): number => shared.clock.wallMs();
+  const opening = HeldGroup.open({ ...shared, now, group, groupCount, logger });
+  const held = await groups.open(group, opening);
   const runner = new JobRunner(shared);
   const jobs = groupJobs.map((job) => runner.ofGroup(job, held, signal));
   const lanes = LANES.map((of) => {
     const own = jobs.filter(({ name }) => laneOf(name) === of);
     return lane(`group-${group}-${of}`, own, options);
   });
-  onGroup(held, true);
   return {
     tend: async () => {
       for (const lane of lanes) lane.schedule();
       await held.sync();
     },
     close: async () => {
-      onGroup(held, false);
+      groups.close(held);
       await Promise.all(lanes.map(async (lane) => lane.close(drainTimeoutMs)));
     },
   };
 }
 
 async function openClusterJobs(options: PostsOptions, signal: AbortSignal): Promise<FilledPost> {
-  const { shared, groupCount, clusterJobs, drainTimeoutMs } = options;
+  const { shared, groupCount, clusterJobs, drainTimeoutMs, groups: held } = options;
   const { clusterId, random, clock, logger, storage, figures } = shared;
   const store = new MeteredStore({ ...storage, figures: () => figures.of(CLUSTER), signal });
   const now = (): number => clock.wallMs();
-  const groups = new GroupStates({ store, clusterId, random, now, logger, groupCount });
+  const journals = { store, clusterId, random, now, logger };
+  const groups = new GroupStates({ ...journals, groupCount, held });
   const runner = new JobRunner(shared);
   const jobs = clusterJobs.map((job) => runner.ofCluster(job, groups, signal));
   const only = lane(CLUSTER, jobs, options);

@@ -29,7 +29,7 @@ import {
   type ObjectStore,
 } from '../storage/index.ts';
 import { workerError } from './errors.ts';
-import type { HeldGroup } from './group/held-group.ts';
+import { HeldGroups } from './group/held-groups.ts';
 import { Hosting } from './group/hosting.ts';
 import type { SharedContext } from './job-runner.ts';
 import { createClusterJobs, createGroupJobs } from './jobs.ts';
@@ -84,7 +84,7 @@ async function open(
   const onError = (error: unknown): void => log.debug({ err: error }, 'the queues have no Redis');
   const connection = openQueueConnection(options.redis, onError);
   opened.onClose(() => connection.close());
-  const groups = new Set<HeldGroup>();
+  const groups = new HeldGroups();
   const oldestUnmerged = new Map<number, number | undefined>();
   const watch = {
     onMerge: (group: number, { oldestUnmergedMs }: { oldestUnmergedMs: number | undefined }) =>
@@ -98,8 +98,7 @@ async function open(
     connection,
     queuePrefix: queuePrefix(REDIS_NAMESPACE, clusterId),
     drainTimeoutMs: options.drainTimeoutMs,
-    onGroup: (group: HeldGroup, isHeld: boolean) =>
-      void (isHeld ? groups.add(group) : groups.delete(group)),
+    groups,
   };
   const hosting = new Hosting({
     coordinator: shared.coordinator,
@@ -110,7 +109,8 @@ async function open(
     logger: log,
   });
   const now = (): number => clock.wallMs();
-  const metered = { figures, hosting, groups, coordinator, memory, oldestUnmerged, now };
+  const { held } = groups;
+  const metered = { figures, hosting, groups: held, coordinator, memory, oldestUnmerged, now };
   let unreadyBecause: string | null = 'starting';
   const readiness: Readiness = () => {
     return unreadyBecause ?? (hosting.isRedisAway ? 'Redis cannot be asked' : null);

@@ -1,15 +1,24 @@
 /**
  * The states of all partition groups, from their journals, for jobs of the whole cluster. Writes
- * nothing. Journals stay open, so that only what is new is read each time.
+ * nothing. Journals stay open, so that only what is new is read each time; those of groups that
+ * this worker holds are open anyway.
  */
 import { Journal, type GroupState, type JournalOptions } from '../../storage/index.ts';
 import type { AllGroups } from '../cluster-job.ts';
+import type { HeldGroup } from './held-group.ts';
 
 /** So many journals are read at once. */
 const READ_AT_ONCE = 8;
 
+export interface OwnGroups {
+  /** @returns undefined for a group that is another worker's */
+  get(group: number): Promise<Pick<HeldGroup, 'readToEnd'> | undefined>;
+}
+
 export interface GroupStatesOptions extends Omit<JournalOptions, 'group' | 'readOnly'> {
   readonly groupCount: number;
+  /** Those that this worker holds. */
+  readonly held?: OwnGroups;
 }
 
 export class GroupStates implements AllGroups {
@@ -33,7 +42,12 @@ export class GroupStates implements AllGroups {
   }
 
   async #read(group: number): Promise<GroupState> {
-    const { groupCount: _, ...options } = this.#options;
+    const { groupCount: _, held, ...options } = this.#options;
+    const own = await held?.get(group);
+    if (own !== undefined) {
+      this.#journals.delete(group);
+      return await own.readToEnd();
+    }
     const known = this.#journals.get(group);
     if (known !== undefined) await known.catchUp();
     const journal = known ?? (await Journal.open({ ...options, group, readOnly: true }));

@@ -105,6 +105,17 @@ export class HeldGroup {
     await this.#alone(JOURNAL, async () => this.#sync());
   }
 
+  /**
+   * @returns what the journal adds up to, read to its end after the call
+   * @throws `STORAGE_…`
+   */
+  async readToEnd(): Promise<GroupState> {
+    return await this.#alone(JOURNAL, async () => {
+      await this.#catchUp();
+      return this.state;
+    });
+  }
+
   async #commit(
     change: Change,
     file: MergedFileBuilder | undefined,
