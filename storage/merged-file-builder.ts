@@ -33,8 +33,15 @@ export interface PlannedExtent {
   readonly batches: readonly PlannedBatch[];
 }
 
+/**
+ * Room for the footer, which is known when the file is full: a file in one piece is stored without
+ * another copy of it. Most footers take a tenth of that.
+ */
+const FOOTER_BYTES = 4096;
+const FOOTER_BYTES_PER_EXTENT = 512;
+
 export interface BuiltMergedFile {
-  /** The pieces of the object's body. */
+  /** The pieces of the object's body: one, unless the footer is unusually large. */
   readonly body: readonly Buffer[];
   readonly crc32c: number;
   readonly fileBytes: number;
@@ -49,8 +56,9 @@ interface PlacedExtent {
 export class MergedFileBuilder {
   readonly #head: MergedFileHead;
   readonly #extents: readonly PlacedExtent[];
-  /** Everything before the footer; the header is written last. */
+  /** The header is written last. */
   readonly #file: Buffer;
+  readonly #footerPosition: number;
   /** Of each extent, by the batch: 1 once it is in its place. */
   readonly #isPlaced: readonly Uint8Array[];
   #missing: number;
@@ -66,7 +74,9 @@ export class MergedFileBuilder {
       return placed;
     });
     assert(position <= MERGED_FILE_BYTES_MAX, `a merged file of ${position} bytes is too large`);
-    this.#file = Buffer.allocUnsafeSlow(position);
+    this.#footerPosition = position;
+    const footerBytes = FOOTER_BYTES + extents.length * FOOTER_BYTES_PER_EXTENT;
+    this.#file = Buffer.allocUnsafeSlow(position + footerBytes);
     this.#isPlaced = extents.map(({ batches }) => new Uint8Array(batches.length));
     this.#missing = this.#isPlaced.reduce((sum, { length }) => sum + length, 0);
     for (const { batches, indexPosition } of this.#extents) {
@@ -134,14 +144,19 @@ export class MergedFileBuilder {
    */
   finish(entry?: Buffer): BuiltMergedFile {
     const extents = this.extents();
-    const { header, footer } = frameMergedFile(this.#head, this.#file.length, extents, entry);
+    const position = this.#footerPosition;
+    const { header, footer } = frameMergedFile(this.#head, position, extents, entry);
     header.copy(this.#file);
-    const fileBytes = this.#file.length + footer.length;
     const sum = crc32c(footer, this.#sum());
-    return { body: [this.#file, footer], crc32c: sum, fileBytes };
+    const fileBytes = position + footer.length;
+    if (fileBytes > this.#file.length) {
+      return { body: [this.#file.subarray(0, position), footer], crc32c: sum, fileBytes };
+    }
+    footer.copy(this.#file, position);
+    return { body: [this.#file.subarray(0, fileBytes)], crc32c: sum, fileBytes };
   }
 
-  /** Out of the batches' own checksums, which `place` has checked: a store refuses other bytes. */
+  /** Of all but the footer, out of the batches' own checksums, which `place` has checked: a store refuses other bytes. */
   #sum(): number {
     let sum = 0;
     let summedTo = 0;
@@ -151,7 +166,7 @@ export class MergedFileBuilder {
       sum = crc32cThroughBatch(this.#file, position, length, sum);
       summedTo = position + length;
     }
-    return crc32c(this.#file.subarray(summedTo), sum);
+    return crc32c(this.#file.subarray(summedTo, this.#footerPosition), sum);
   }
 }
 

@@ -185,7 +185,7 @@ export class S3ObjectStore implements ObjectStore {
     ifAbsent: boolean,
   ): Promise<PutIfAbsentOutcome> {
     const call = this.#call('write', key, options, true);
-    const bytes = Buffer.isBuffer(body) ? body : Buffer.concat(body);
+    const bytes = inOnePiece(body);
     const checksum = Buffer.allocUnsafe(4);
     checksum.writeUInt32BE(options.crc32c ?? crc32c(bytes));
     const input = {
@@ -271,4 +271,11 @@ export class S3ObjectStore implements ObjectStore {
       if (isKey(key)) yield { key, byteCount, modifiedMs: modified?.getTime() ?? 0 };
     }
   }
+}
+
+/** A large body is not copied for want of a better shape. */
+function inOnePiece(body: ObjectBody): Buffer {
+  if (Buffer.isBuffer(body)) return body;
+  const [first, ...rest] = body;
+  return first !== undefined && rest.length === 0 ? first : Buffer.concat(body);
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { crc32c } from '@node-rs/crc32';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -159,6 +160,17 @@ function firstExtent(): { extent: MergedExtent; index: ExtentIndex } {
   if (extent === undefined) throw new Error('the example has extents');
   return { extent, index: indexOf(EXAMPLE.file, extent) };
 }
+
+test('a file is in one piece, unless its footer is unusually large', () => {
+  const entry = randomBytes(8_192);
+  const ofOne = (pieces: number, bytes: Buffer): void => {
+    const built = fill([]).finish(bytes);
+    expect(built.body).toHaveLength(pieces);
+    expect(parseMergedFile(Buffer.concat(built.body)).entry).toEqual(bytes);
+  };
+  ofOne(1, entry.subarray(0, 1_000));
+  ofOne(2, entry);
+});
 
 test('every batch that was placed is found again by each of its offsets, with its origin', () => {
   fc.assert(
