@@ -8,6 +8,7 @@ import type { Extent, GroupState } from '../../storage/index.ts';
 import type { NamedPartition } from '../extents/segment-log.ts';
 
 export const FAN_IN = 8;
+const LOG_FAN_IN = Math.log(FAN_IN);
 /** The part of a merged file from which on an extent is read well enough as it is. */
 export const LARGE_PARTS = 16;
 /** A run as long as this is merged again however little is in it. */
@@ -33,11 +34,13 @@ export interface ReMerge {
  * @returns what is worth it now, partitions in the order that all merged files have
  */
 export function planReMerges(state: GroupState, fileBytes: number): ReMerge[] {
-  const runs: ExtentRun[] = [];
-  for (const [, partition] of [...state.partitions].sort(byKey)) {
+  const due: [string, ExtentRun][] = [];
+  for (const [key, partition] of state.partitions) {
+    if (partition.extents.length < FAN_IN) continue;
     const extents = dueRun(partition.extents, fileBytes);
-    if (extents !== undefined) runs.push({ id: partition, extents });
+    if (extents !== undefined) due.push([key, { id: partition, extents }]);
   }
+  const runs = due.sort(byKey).map(([, run]) => run);
   return packed(runs, fileBytes).filter((reMerge) => isWorthIt(reMerge, fileBytes));
 }
 
@@ -80,7 +83,7 @@ function dueAtEnd(stretch: readonly Extent[]): readonly Extent[] {
 }
 
 function tierOf(bytes: number): number {
-  return Math.floor(Math.log(Math.max(bytes, 1)) / Math.log(FAN_IN));
+  return Math.floor(Math.log(Math.max(bytes, 1)) / LOG_FAN_IN);
 }
 
 function prefixWithin(extents: readonly Extent[], bytesMax: number): readonly Extent[] {

@@ -2,6 +2,7 @@
  * Moves logical starts: to where retention allows, and to where users asked for by DeleteRecords
  * below the broker's log start. One entry moves them all; from then on readers see it.
  */
+import { inTurns } from '../../runtime/index.ts';
 import { StartRequests, partitionKey } from '../../storage/index.ts';
 import type { GroupState, PartitionState, StartRequest } from '../../storage/index.ts';
 import type { JobContext } from '../group-job.ts';
@@ -52,13 +53,13 @@ async function wantedStarts(
   const partitions = [...group.state.partitions.values()].filter(
     ({ segments, extents }) => segments.length + extents.length > 0,
   );
-  const known = await settings.get(partitions.map(({ topic }) => topic));
+  const known = await settings.get(new Set(partitions.map(({ topic }) => topic)));
   const wanted = new Map<PartitionState, bigint>();
   const want = (partition: PartitionState, offset: bigint): void => {
     const above = wanted.get(partition) ?? partition.logicalStart ?? -1n;
     if (offset > above) wanted.set(partition, offset);
   };
-  for (const partition of partitions) {
+  for await (const partition of inTurns(partitions)) {
     const ofTopic = known.get(partition.topic);
     const start =
       ofTopic === undefined ? undefined : retentionStart(partition, ofTopic, clock.wallMs());

@@ -4,7 +4,7 @@
  * is to be copied, so that they can die. Pure.
  */
 import { partitionKey } from '../../storage/index.ts';
-import type { Extent, GroupState, PartitionState } from '../../storage/index.ts';
+import type { Extent, FileState, GroupState, PartitionState } from '../../storage/index.ts';
 import type { ExtentRun, ReMerge } from '../merge/re-merge-plan.ts';
 
 /** Of a new file; what is left of one old file may be more. */
@@ -56,22 +56,42 @@ function follows(
   });
 }
 
-function wastedFiles(
-  state: GroupState,
+function wastedFiles(state: GroupState, limits: WasteLimits, nowMs: number): WastedFile[] {
+  const liveBytes = liveBytesOf(state);
+  const wasted = new Set<number>();
+  for (const [file, bytes] of liveBytes) {
+    const known = state.files.get(file);
+    if (known !== undefined && isWasted(known, bytes, limits, nowMs)) wasted.add(file);
+  }
+  if (wasted.size === 0) return [];
+  const live = [...liveExtents(state, wasted)].sort(([left], [right]) => left - right);
+  return live.map(([file, extents]) => {
+    return { bytes: liveBytes.get(file) ?? 0, runs: runsOf(extents) };
+  });
+}
+
+function isWasted(
+  { bytes, createdMs }: FileState,
+  liveBytes: number,
   { livePercentMin, rewriteMs }: WasteLimits,
   nowMs: number,
-): WastedFile[] {
-  const wasted: WastedFile[] = [];
-  const files = [...liveExtents(state)].sort(([left], [right]) => left - right);
-  for (const [file, live] of files) {
-    const known = state.files.get(file);
-    if (known === undefined) continue;
-    const bytes = live.reduce((sum, { extent }) => sum + bytesOf(extent), 0);
-    const isOld = bytes < known.bytes && nowMs - known.createdMs >= rewriteMs;
-    if (!isOld && bytes * 100 >= known.bytes * livePercentMin) continue;
-    wasted.push({ bytes, runs: runsOf(live) });
+): boolean {
+  if (liveBytes < bytes && nowMs - createdMs >= rewriteMs) return true;
+  return liveBytes * 100 < bytes * livePercentMin;
+}
+
+/** @returns by file, those without a quarantine */
+function liveBytesOf({ partitions }: GroupState): ReadonlyMap<number, number> {
+  const live = new Map<number, number>();
+  const held = new Set<number>();
+  for (const { extents, quarantined } of partitions.values()) {
+    for (const extent of extents) {
+      live.set(extent.file, (live.get(extent.file) ?? 0) + bytesOf(extent));
+    }
+    for (const { extents: aside } of quarantined) for (const { file } of aside) held.add(file);
   }
-  return wasted;
+  for (const file of held) live.delete(file);
+  return live;
 }
 
 interface LiveExtent {
@@ -79,21 +99,20 @@ interface LiveExtent {
   readonly extent: Extent;
 }
 
-/** @returns by file, those without a quarantine, extents of each partition ascending */
-function liveExtents(state: GroupState): ReadonlyMap<number, LiveExtent[]> {
+/** @returns of these files, extents of each partition ascending */
+function liveExtents(
+  { partitions }: GroupState,
+  files: ReadonlySet<number>,
+): ReadonlyMap<number, LiveExtent[]> {
   const live = new Map<number, LiveExtent[]>();
-  const held = new Set<number>();
-  for (const partition of state.partitions.values()) {
+  for (const partition of partitions.values()) {
     for (const extent of partition.extents) {
+      if (!files.has(extent.file)) continue;
       const known = live.get(extent.file);
       if (known === undefined) live.set(extent.file, [{ partition, extent }]);
       else known.push({ partition, extent });
     }
-    for (const { extents } of partition.quarantined) {
-      for (const { file } of extents) held.add(file);
-    }
   }
-  for (const file of held) live.delete(file);
   return live;
 }
 

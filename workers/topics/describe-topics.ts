@@ -6,8 +6,8 @@ import { SETTING_KEYS } from './topic-settings.ts';
 import type { DescribedSetting } from './topic-settings.ts';
 
 const TOPIC = 2;
-/** So that one answer has a few megabytes at most. */
-const TOPICS_PER_REQUEST = 500;
+/** So that nobody waits long for an answer to be decoded. */
+const TOPICS_PER_REQUEST = 200;
 
 /** @returns by topic; those that do not exist are not in it */
 export type DescribeTopics = (

@@ -36,6 +36,7 @@ export class SettingsCache implements TopicSettingsSource {
   readonly #options: SettingsCacheOptions;
   /** Only what was asked for in the last while: bounded by the topics that there are. */
   readonly #answers = new Map<string, Answer>();
+  #lastAsked: Promise<void> = Promise.resolve();
 
   constructor(options: SettingsCacheOptions) {
     this.#options = options;
@@ -43,18 +44,24 @@ export class SettingsCache implements TopicSettingsSource {
 
   async get(topics: Iterable<string>): Promise<ReadonlyMap<string, TopicSettings>> {
     const wanted = new Set(topics);
+    // Jobs of several groups begin together, and want the same topics.
+    const asked = this.#lastAsked.then(async () => this.#ask(wanted));
+    this.#lastAsked = asked.catch(() => undefined);
+    await asked;
+    return this.#settingsOf(wanted);
+  }
+
+  async #ask(wanted: ReadonlySet<string>): Promise<void> {
     const nowMs = this.#options.clock.monotonicMs();
     for (const [topic, { expiresMs }] of this.#answers) {
       if (expiresMs <= nowMs) this.#answers.delete(topic);
     }
     const missing = [...wanted].filter((topic) => !this.#answers.has(topic));
-    if (missing.length > 0) {
-      const expiresMs = nowMs + SETTINGS_AGE_MS_MAX;
-      for (const [topic, described] of await this.#options.describe(missing)) {
-        this.#answers.set(topic, { described, expiresMs });
-      }
+    if (missing.length === 0) return;
+    const expiresMs = nowMs + SETTINGS_AGE_MS_MAX;
+    for (const [topic, described] of await this.#options.describe(missing)) {
+      this.#answers.set(topic, { described, expiresMs });
     }
-    return this.#settingsOf(wanted);
   }
 
   /** The records are in memory and change at once: they are overlaid at each call. */

@@ -100,3 +100,24 @@ test('topics are described once in a while, and records count at once', async ()
   await cache.get(['orders']);
   expect(asked.slice(1)).toEqual([['other'], ['orders']]);
 });
+
+test('a topic is described once for jobs that begin together, and each has its own failures', async () => {
+  const asked: string[][] = [];
+  let isAway = false;
+  const describe: DescribeTopics = async (topics) => {
+    asked.push([...topics]);
+    await new Promise((resolve) => setImmediate(resolve));
+    if (isAway) throw new Error('no broker');
+    return new Map(topics.map((topic) => [topic, []]));
+  };
+  const topics = { topics: () => new Map<string, TopicRecord>() };
+  const clock = new FakeClock();
+  const cache = new SettingsCache({ describe, topics, clock });
+  const [first, second] = await Promise.all([cache.get(['a', 'b']), cache.get(['b', 'c'])]);
+  expect(asked).toEqual([['a', 'b'], ['c']]);
+  expect([...first.keys(), ...second.keys()]).toEqual(['a', 'b', 'b', 'c']);
+  isAway = true;
+  await expect(cache.get(['d'])).rejects.toThrow('no broker');
+  isAway = false;
+  expect((await cache.get(['d'])).size).toBe(1);
+});
