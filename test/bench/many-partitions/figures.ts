@@ -1,6 +1,7 @@
 /** What is measured. */
 import type { StoreCounts } from './counting-store.ts';
 import type { ApiCounts } from './large-brokers.ts';
+import type { TurnFigures } from './turn-meter.ts';
 
 /** What was asked of others since they began. */
 export interface SiteCounts {
@@ -13,8 +14,8 @@ export interface RoundFigures {
   readonly name: string;
   readonly wallMs: number;
   readonly cpuMs: number;
-  /** The longest. */
-  readonly delayMs: number;
+  /** The longest turn of the event loop. */
+  readonly turnMs: number;
   readonly site: SiteCounts;
   readonly store: StoreCounts;
 }
@@ -23,7 +24,7 @@ export interface StartFigures {
   /** From the start of the process until each group has merged once: milliseconds. */
   readonly firstMergesMs: readonly number[];
   readonly cpuMs: number;
-  readonly delayMs: number;
+  readonly turns: TurnFigures;
   readonly residentBytes: number;
   readonly residentPeakBytes: number;
   readonly store: StoreCounts;
@@ -38,7 +39,7 @@ export interface WorkerFigures {
   readonly idle: {
     readonly seconds: number;
     readonly cpuSeconds: number;
-    readonly delayMs: { readonly max: number; readonly p999: number };
+    readonly turns: TurnFigures;
     readonly residentBytes: number;
     readonly counts: SiteCounts;
   };

@@ -3,6 +3,7 @@ import { table } from '../report.ts';
 import type { StoreCounts } from './counting-store.ts';
 import type { ManyPartitionsFigures } from './measure.ts';
 import type { SiteCounts } from './figures.ts';
+import type { TurnFigures } from './turn-meter.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -25,24 +26,36 @@ export function manyPartitionsSection(figures: ManyPartitionsFigures): string {
         ['asked of brokers', brokersText(start.site)],
         ['asked of Redis', redisText(start.site)],
         ['CPU time', seconds(start.cpuMs)],
-        ['longest wait of the event loop', ms(start.delayMs)],
+        ['longest turn of the event loop', turnsText(start.turns)],
         ['resident memory', `${mib(start.residentBytes)}, ${mib(start.residentPeakBytes)} at most`],
       ],
     ),
     table(
-      ['a later run, all groups at once', 'time', 'CPU', 'event loop', 'brokers', 'Redis', 'store'],
+      [
+        'a later run, all groups at once',
+        'time',
+        'CPU',
+        'longest turn',
+        'brokers',
+        'Redis',
+        'store',
+      ],
       rounds.map((round) => [
         round.name,
         seconds(round.wallMs),
         seconds(round.cpuMs),
-        ms(round.delayMs),
+        ms(round.turnMs),
         brokersText(round.site),
         redisText(round.site),
         storeText(round.store),
       ]),
     ),
-    `Left alone for ${idle.seconds} s, all jobs in their intervals: ${((100 * idle.cpuSeconds) / idle.seconds).toFixed(1)} % of a processor, the event loop waits ${ms(idle.delayMs.max)} at most and ${ms(idle.delayMs.p999)} at p99.9, ${mib(idle.residentBytes)} resident; asked of brokers ${brokersText(idle.counts)}.`,
+    `Left alone for ${idle.seconds} s, all jobs in their intervals: ${((100 * idle.cpuSeconds) / idle.seconds).toFixed(1)} % of a processor, longest turn of the event loop ${turnsText(idle.turns)}, ${mib(idle.residentBytes)} resident; asked of brokers ${brokersText(idle.counts)}.`,
   ].join('\n\n');
+}
+
+function turnsText({ longestMs, longCount }: TurnFigures): string {
+  return `${ms(longestMs)} (${longCount} above 50 ms)`;
 }
 
 function brokersText({ brokers }: SiteCounts): string {

@@ -2,14 +2,14 @@
  * Runs jobs of a worker that has started, one kind at a time, and measures each round: how long,
  * how long the event loop was held up, and what was asked of brokers, Redis and the bucket.
  */
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClusterJob, ClusterJobContext } from '../../../workers/cluster-job.ts';
 import type { GroupJob, JobContext } from '../../../workers/group-job.ts';
 import type { StoreCounts } from './counting-store.ts';
 import type { RoundFigures, SiteCounts } from './figures.ts';
+import { TurnMeter } from './turn-meter.ts';
 
-const NS_PER_MS = 1e6;
 const POLL_MS = 20;
 
 /** A job with the context in which it ran last. */
@@ -101,23 +101,18 @@ export async function measureRound(
 ): Promise<RoundFigures> {
   const siteBefore = await meters.siteCounts();
   const storeBefore = meters.storeCounts();
-  const delays = monitorEventLoopDelay({ resolution: 1 });
-  delays.enable();
-  // The first delay would be the time until the histogram's own timer begins.
-  await sleep(POLL_MS);
-  delays.reset();
+  const turns = TurnMeter.start();
   const cpuBefore = process.cpuUsage();
   const startedMs = performance.now();
   await work();
   const wallMs = performance.now() - startedMs;
   const { user, system } = process.cpuUsage(cpuBefore);
-  await sleep(POLL_MS);
-  delays.disable();
+  const { longestMs: turnMs } = await turns.stop();
   return {
     name,
     wallMs,
     cpuMs: (user + system) / 1_000,
-    delayMs: delays.max / NS_PER_MS,
+    turnMs,
     site: siteDifference(await meters.siteCounts(), siteBefore),
     store: storeDifference(meters.storeCounts(), storeBefore),
   };

@@ -4,7 +4,7 @@
  * told of.
  */
 import assert from 'node:assert/strict';
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { CONFIG_KEYS } from '../../../cli/config/config-keys.ts';
@@ -18,9 +18,9 @@ import { CountingStore } from './counting-store.ts';
 import type { RoundFigures, SiteCounts, WorkerFigures } from './figures.ts';
 import type { Answer, Question, WorkerOrder } from './messages.ts';
 import { measureRound, siteDifference, TakenJobs } from './rounds.ts';
+import { TurnMeter } from './turn-meter.ts';
 
 const POLL_MS = 20;
-const NS_PER_MS = 1e6;
 /** In the order in which a byte meets them. */
 const JOBS = ['consolidate', 'trim', 'retain', 'compact', 'sweep', 'sweep-wal', 'classic-again'];
 
@@ -41,8 +41,7 @@ async function run(): Promise<void> {
   const meter = new ProcessMeter(process.pid);
   await meter.start();
   const siteBefore = await siteCounts();
-  const delays = monitorEventLoopDelay({ resolution: 1 });
-  delays.enable();
+  const turns = TurnMeter.start();
   const startedMs = performance.now();
   const worker = await startWorker(optionsOf(order), pino({ level: 'warn' }), dependencies());
   while (jobs.firstMerges.length < order.groups) await sleep(POLL_MS);
@@ -50,13 +49,12 @@ async function run(): Promise<void> {
   const start = {
     firstMergesMs: jobs.firstMerges.map((ms) => ms - startedMs),
     cpuMs: (user + system) / 1_000,
-    delayMs: delays.max / NS_PER_MS,
+    turns: await turns.stop(),
     residentBytes: process.memoryUsage.rss(),
     residentPeakBytes: (await meter.read()).memoryPeakBytes,
     store: meters.storeCounts(),
     site: siteDifference(await siteCounts(), siteBefore),
   };
-  delays.disable();
   while (![...JOBS, 'merge'].every((name) => jobs.names.has(name))) await sleep(POLL_MS);
   await jobs.takeOut();
   const rounds = await runRounds();
@@ -86,18 +84,14 @@ async function runRounds(): Promise<RoundFigures[]> {
 /** All lanes, as they run when nobody looks. */
 async function watchIdle(): Promise<WorkerFigures['idle']> {
   const before = await siteCounts();
-  const delays = monitorEventLoopDelay({ resolution: 1 });
-  delays.enable();
-  await sleep(POLL_MS);
-  delays.reset();
+  const turns = TurnMeter.start();
   const cpuBefore = process.cpuUsage();
   await sleep(order.idleSeconds * 1_000);
   const { user, system } = process.cpuUsage(cpuBefore);
-  delays.disable();
   return {
     seconds: order.idleSeconds,
     cpuSeconds: (user + system) / 1e6,
-    delayMs: { max: delays.max / NS_PER_MS, p999: delays.percentile(99.9) / NS_PER_MS },
+    turns: await turns.stop(),
     residentBytes: process.memoryUsage.rss(),
     counts: siteDifference(await siteCounts(), before),
   };
