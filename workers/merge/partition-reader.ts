@@ -167,7 +167,14 @@ export class PartitionReader {
       this.#leaderEpoch = partitionLeaderEpoch(bytes);
       if (batch.lastOffset >= this.#mergedTo) this.#wait(batch);
     }
-    if (batches.length === 0) this.#nextRead = max(this.#nextRead, highWatermark);
+    if (batches.length === 0) {
+      // Nothing where the batch was that was merged last, and its log ended before the cursor.
+      if (this.#until !== undefined && this.#until < this.#mergedTo) {
+        this.#state = { kind: 'other-history' };
+        return;
+      }
+      this.#nextRead = max(this.#nextRead, highWatermark);
+    }
     const until = this.#until ?? highWatermark;
     if (this.#nextRead >= until) this.#state = { kind: 'reached' };
     else if (batches.length === 0 || this.#nextRead >= highWatermark) {

@@ -191,7 +191,10 @@ class Model {
     const partitions = [...Array.from({ length: PARTITIONS }).keys()];
     const names = partitions.map((partition) => ({ topic: TOPIC, partition }));
     await this.site.coordinator.requestSamples(names);
-    await (await this.site.openWorker()).run(createMergeJob(OPTIONS));
+    // A log that grew again to the very cursor is found to be another one by the first.
+    for (let run = 0; run < 2; run++) {
+      await (await this.site.openWorker()).run(createMergeJob(OPTIONS));
+    }
   }
 
   async #check(partition: number): Promise<void> {
