@@ -1,7 +1,7 @@
 /**
- * The objects of one journal: entries, alone or with their merged file, snapshots, and the mark that
- * entries may be gone. It owns the keys, the reading, and the one write that decides who wrote an
- * entry. It knows nothing of what entries mean, nor which may be deleted.
+ * The objects of one journal: entries, alone or with their merged file, snapshots, and the mark
+ * that entries may be gone. It owns the keys, the reading, and the one write that decides who wrote
+ * an entry. It knows nothing of what entries mean, nor which may be deleted.
  *
  * An entry's object is a merged file, most often one without extents, and its number is claimed by
  * putting it where nothing is (`docs/adr/0007`). Who slept may so claim a number that became free:

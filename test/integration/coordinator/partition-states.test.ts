@@ -13,8 +13,12 @@ import {
   openGroupCount,
   partitionGroup,
   type PartitionId,
+  pruneJournal,
+  SNAPSHOT_EVERY_ENTRIES,
+  SNAPSHOTS_KEPT,
 } from '../../../storage/index.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { PRUNE_ALL } from '../../support/prune-all.ts';
 import { MemoryStore } from '../../unit/storage/memory-store.ts';
 import { eventually, silent } from './support.ts';
 import { idOf, WorkerCoordinators } from './worker-fixture.ts';
@@ -118,6 +122,20 @@ test('a copy that lacks an entry is not believed by whoever has to know better',
   expect((await states.get(ID))?.logicalStart).toBe(5n);
   const fresh = await Promise.all([states.get(ID, true), states.get(ID, true)]);
   expect(fresh.map((view) => view?.logicalStart)).toEqual([6n, 6n]);
+});
+
+test('nor is one that is so old that the entries which it lacks were deleted', async () => {
+  await openGroupCount(store, GROUPS);
+  const worker = await workers.start();
+  await moveStart(1n);
+  await worker.loadGroup(GROUP, journal.state);
+  const last = BigInt(SNAPSHOT_EVERY_ENTRIES * SNAPSHOTS_KEPT);
+  for (let offset = 2n; offset <= last; offset++) await moveStart(offset);
+  const { clusterId } = workers;
+  const pruned = await pruneJournal({ ...PRUNE_ALL, store, clusterId, group: GROUP });
+  expect(pruned).toBe(SNAPSHOT_EVERY_ENTRIES);
+  expect((await states.get(ID))?.logicalStart).toBe(1n);
+  expect((await states.get(ID, true))?.logicalStart).toBe(last);
 });
 
 test('without Redis the journals are read, and are at most seconds old', async () => {

@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
 import { hasCode } from '../../../../kafka/index.ts';
 import { entryKey, Journal, pruneJournal, SNAPSHOTS_KEPT } from '../../../../storage/index.ts';
 import type { ListedObject } from '../../../../storage/index.ts';
+import { PRUNE_ALL } from '../../../support/prune-all.ts';
 import { FirstEntries } from './first-entries.ts';
 import { type Job, plan, WORKS } from './journal-plans.ts';
 import { modelOf, placesOf } from './journal-places.ts';
@@ -223,14 +224,12 @@ class World {
   /** @param store of whoever does it */
   async prune(store: TroubledStore | FirstEntries): Promise<void> {
     await pruneJournal({
+      ...PRUNE_ALL,
       store,
       clusterId: CLUSTER_ID,
       group: GROUP,
       isOld: (modifiedMs) => this.#nowMs - modifiedMs >= RETENTION,
       entriesMax: 10,
-      beforeMark: async () => {},
-      beforeDelete: async () => {},
-      logger: this.options.logger,
       snapshotEveryEntries: SNAPSHOT_EVERY,
     });
   }
@@ -303,6 +302,6 @@ test('whatever happens to workers, no entry is lost, none counts twice, all read
         expect((await Journal.open(world.options)).state).toEqual(replayed);
       },
     ),
-    { numRuns: 100, interruptAfterTimeLimit: 25_000 },
+    { numRuns: 70, interruptAfterTimeLimit: 25_000 },
   );
 });

@@ -1,4 +1,4 @@
-/** What a worker would do next to a partition, by what it knows: always something that may follow. */
+/** What a worker would do next, by what it knows: always something that may follow. */
 import { partitionKey } from '../../../../storage/index.ts';
 import type { Change, GroupState, Journal, PartitionState } from '../../../../storage/index.ts';
 import { MERGE, partitionOf, segmentOf } from './journal-samples.ts';

@@ -10,6 +10,7 @@ import {
   snapshotKey,
 } from '../../../../storage/index.ts';
 import type { Change, ObjectStore, PruneOptions } from '../../../../storage/index.ts';
+import { PRUNE_ALL } from '../../../support/prune-all.ts';
 import { outcomeCode } from '../object-store-suite.ts';
 import { FirstEntries } from './first-entries.ts';
 import { CLUSTER_ID, fileOf, GROUP, journalOptions, MERGE } from './journal-samples.ts';
@@ -28,15 +29,10 @@ class Site {
   }
 
   prune(overrides: Partial<PruneOptions> = {}): Promise<number> {
-    const { logger } = journalOptions(this.bucket);
     return pruneJournal({
+      ...PRUNE_ALL,
       ...PLACE,
       store: this.bucket,
-      isOld: () => true,
-      entriesMax: 1_000,
-      beforeMark: async () => {},
-      beforeDelete: async () => {},
-      logger,
       snapshotEveryEntries: EVERY,
       ...overrides,
     });
@@ -252,16 +248,16 @@ test('who slept, and finds what another sleeper left, does not follow it', async
 });
 
 test('an entry that does not follow is no damage to who slept', async () => {
-  const { site, journal } = await siteOf(5);
+  const { site, journal } = await siteOf(6);
   const sleeper = await site.open();
   await commitTo(journal, 20);
   await site.prune();
   const other = new Site();
   const backwards = await other.open();
-  while (backwards.state.number < 6) await backwards.commit(startAt(1));
-  const stray = other.bucket.objects.get(entryKey(GROUP, 6)) ?? Buffer.alloc(0);
-  site.bucket.objects.set(entryKey(GROUP, 6), stray);
-  expect(await sleeper.catchUp()).toBe(15);
+  while (backwards.state.number < 7) await backwards.commit(startAt(1));
+  const stray = other.bucket.objects.get(entryKey(GROUP, 7)) ?? Buffer.alloc(0);
+  site.bucket.objects.set(entryKey(GROUP, 7), stray);
+  expect(await sleeper.catchUp()).toBe(14);
   expect(sleeper.state).toEqual(journal.state);
 });
 

@@ -1,13 +1,23 @@
 import { expect, test } from 'vitest';
 import {
   entryKey,
+  entryPrefix,
   partitionKey,
   SEGMENT_PREFIX,
   segmentKeys,
   type Change,
 } from '../../../../storage/index.ts';
 import { batchOf } from '../../../support/merge-site.ts';
-import { DAY_MS, HOUR_MS, killedAt, SweepSite, unlessKilled } from '../../../support/sweep-site.ts';
+import {
+  DAY_MS,
+  HOUR_MS,
+  Killed,
+  killedAt,
+  SWEEP,
+  SweepSite,
+  unlessKilled,
+} from '../../../support/sweep-site.ts';
+import { createSweepGroupJob } from '../../../../workers/sweep/sweep-group-job.ts';
 
 const SEGMENT_ID = 'AAAAAAAAAAAAAAAAAAAAAA';
 
@@ -156,6 +166,66 @@ test('segments that no journal names go after a week, and those of other groups 
   await site.sweepGroups();
   expect(site.store.objects.has(log)).toBe(false);
   expect(site.store.objects.has('segments/not-one-of-ours')).toBe(true);
+});
+
+/** @returns a site whose journal has so many entries, of which the first is a merged file */
+async function longSite(entries: number): Promise<SweepSite> {
+  const site = await mergedSite();
+  const { id } = site.log.partition('orders');
+  const worker = await site.openWorker();
+  for (let count = 101; count < 100 + entries; count++) {
+    const outcome = await worker.groups[0]?.commit({ kind: 'merge', samples: [{ ...id, count }] });
+    expect(outcome?.kind).toBe('committed');
+  }
+  return site;
+}
+
+function entriesOf(site: SweepSite): number[] {
+  const prefix = entryPrefix(0);
+  const keys = [...site.store.objects.keys()].filter((key) => key.startsWith(prefix));
+  return keys.map((key) => Number(key.slice(prefix.length))).sort((a, b) => a - b);
+}
+
+test('journal entries that snapshots have go after a day, but for merged files', async () => {
+  const site = await longSite(300);
+  const state = await site.state();
+  await site.clock.advance(DAY_MS - 1);
+  await site.sweepGroups();
+  expect(entriesOf(site)).toHaveLength(300);
+  await site.clock.advance(1);
+  await site.sweepGroups();
+  expect(entriesOf(site)).toEqual([0, 1, ...Array.from({ length: 236 }, (_, i) => i + 65)]);
+  expect(await site.state()).toEqual(state);
+});
+
+test('a worker looks for old entries a few times a day', async () => {
+  const site = await longSite(300);
+  const worker = await site.openWorker();
+  const job = createSweepGroupJob(SWEEP);
+  const sweptAfter = async (ms: number): Promise<number> => {
+    await site.clock.advance(ms);
+    await worker.run(job);
+    return entriesOf(site).length;
+  };
+  expect(await sweptAfter(DAY_MS - 2 * HOUR_MS)).toBe(300);
+  expect(await sweptAfter(2 * HOUR_MS)).toBe(300);
+  expect(await sweptAfter(HOUR_MS)).toBe(238);
+});
+
+test('a worker that dies while it deletes entries leaves the rest to the next one', async () => {
+  for (const name of ['sweep:before-mark', 'sweep:before-prune']) {
+    const site = await longSite(300);
+    const state = await site.state();
+    await site.clock.advance(DAY_MS);
+    const failpoint = async (passed: string): Promise<void> => {
+      if (passed === name) throw new Killed(name);
+    };
+    await expect(site.sweepGroups({ failpoint })).rejects.toThrow(name);
+    expect(await site.state()).toEqual(state);
+    await site.sweepGroups();
+    expect(entriesOf(site)).toHaveLength(238);
+    expect(await site.state()).toEqual(state);
+  }
 });
 
 test('a worker that dies anywhere leaves nothing that the next one does not finish', async () => {

@@ -1,5 +1,4 @@
 /** Every kind of finding is planted in a sound installation and found, and nothing else is. */
-import { pino } from 'pino';
 import { beforeEach, expect, test } from 'vitest';
 import { buildRecordBatch } from '../../../../kafka/index.ts';
 import { coordinatorError } from '../../../../coordinator/index.ts';
@@ -14,9 +13,9 @@ import {
 import type { PartitionState, SegmentKeys } from '../../../../storage/index.ts';
 import { hollowMergedFile } from '../../../../storage/merged-file.ts';
 import { encodeSnapshot } from '../../../../storage/journal/snapshot.ts';
-import type { Finding, Unchecked } from '../../../../workers/verify/finding.ts';
-import { verify, type VerifyOptions } from '../../../../workers/verify/verify.ts';
+import type { VerifyOptions } from '../../../../workers/verify/verify.ts';
 import { CLUSTER_ID, GROUP, Site } from './site.ts';
+import { type Verified, verified } from './verified.ts';
 
 const HOUR_MS = 3_600_000;
 let site: Site;
@@ -35,34 +34,8 @@ beforeEach(async () => {
   await site.clock.advance(2 * HOUR_MS);
 });
 
-interface Verified {
-  readonly outcome: string;
-  readonly findings: readonly Finding[];
-  readonly unchecked: readonly Unchecked[];
-}
-
 async function run(overrides: Partial<VerifyOptions> = {}): Promise<Verified> {
-  const findings: Finding[] = [];
-  const unchecked: Unchecked[] = [];
-  const outcome = await verify({
-    store: site.store,
-    clusterId: CLUSTER_ID,
-    openCoordinator: async () => site.copies,
-    log: site.log,
-    clock: site.clock,
-    random: (byteCount) => Buffer.alloc(byteCount),
-    logger: pino({ level: 'silent' }),
-    isDeep: false,
-    sample: { partitionsMax: Infinity, bytesMax: Infinity },
-    graceMs: HOUR_MS,
-    listener: {
-      onFinding: (finding) => findings.push(finding),
-      onUnchecked: (what) => unchecked.push(what),
-    },
-    onGroup: () => {},
-    ...overrides,
-  });
-  return { outcome, findings, unchecked };
+  return await verified(site, overrides);
 }
 
 async function kindsFound(overrides: Partial<VerifyOptions> = {}): Promise<string[]> {
