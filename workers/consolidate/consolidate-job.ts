@@ -3,6 +3,7 @@
  * then the next of those that still are, until none is or the run has lasted long enough for other
  * jobs to have their turn. What it made counts once an entry of the journal names it.
  */
+import { inTurns } from '../../runtime/index.ts';
 import { partitionKey } from '../../storage/index.ts';
 import type { Change, GroupState, PartitionState, Segment } from '../../storage/index.ts';
 import type { GroupJob, JobContext } from '../group-job.ts';
@@ -108,16 +109,17 @@ class Consolidation {
     const open = [...group.state.partitions].filter(
       ([key, { cursor, consolidatedTo }]) => consolidatedTo < cursor && !this.#left.has(key),
     );
-    const known = await settings.get(open.map(([, { topic }]) => topic));
+    const known = await settings.get(new Set(open.map(([, { topic }]) => topic)));
     const limits = { nowMs: clock.wallMs(), segmentBytesMax: this.#shared.options.segmentBytesMax };
-    const planned = open.flatMap(([, partition]) => {
+    const planned: Pick<SegmentSource, 'partition' | 'plan'>[] = [];
+    for await (const [, partition] of inTurns(open)) {
       const configured = known.get(partition.topic);
-      if (configured === undefined) return [];
-      const plan = planSegment(partition, configured, limits);
-      if (plan === undefined) return [];
+      const plan =
+        configured === undefined ? undefined : planSegment(partition, configured, limits);
+      if (plan === undefined) continue;
       const rests = !isBackfilled(topics.topics().get(partition.topicId));
-      return rests && plan.brokerEnd > partition.consolidatedTo ? [] : [{ partition, plan }];
-    });
+      if (!rests || plan.brokerEnd <= partition.consolidatedTo) planned.push({ partition, plan });
+    }
     if (planned.length === 0) return [];
     const names = planned.map(({ partition }) => partition.topic);
     const leaders = leadersOf(await log.topics(names));

@@ -14,6 +14,8 @@ const PAGE_FILES = 1_000;
 const PAGES_MAX = 50;
 /** Far above a cluster's partitions; the oldest are forgotten first. */
 const NAMES_MAX = 500_000;
+/** So many names are little work. */
+const SLICE_MIN = 1_000;
 /** Merges of several groups that begin together ask once. */
 const FRESH_MS = 1_000;
 
@@ -66,9 +68,11 @@ export class AnnouncedPartitions {
 
   async #add(files: readonly FileAnnouncement[], nowMs: number): Promise<void> {
     const turns = new Turns();
+    let seen = 0;
     for (const { partitions } of files) {
       for (const partition of partitions) this.#names.set(nameOf(partition), nowMs);
-      if (turns.isOver) await turns.next();
+      seen += partitions.length;
+      if (seen >= SLICE_MIN && turns.isOver) await turns.next();
     }
     for (const name of this.#names.keys()) {
       if (this.#names.size <= NAMES_MAX) break;

@@ -4,6 +4,7 @@
  * sixteen in each tier, and a tier is eight times the one before it, so their number grows with the
  * logarithm of the data; larger ones are as good as they get, and left to consolidation. Pure.
  */
+import { Turns } from '../../runtime/index.ts';
 import type { Extent, GroupState } from '../../storage/index.ts';
 import type { NamedPartition } from '../extents/segment-log.ts';
 
@@ -33,9 +34,11 @@ export interface ReMerge {
  * @param fileBytes of a merged file at most
  * @returns what is worth it now, partitions in the order that all merged files have
  */
-export function planReMerges(state: GroupState, fileBytes: number): ReMerge[] {
+export async function planReMerges(state: GroupState, fileBytes: number): Promise<ReMerge[]> {
+  const turns = new Turns();
   const due: [string, ExtentRun][] = [];
   for (const [key, partition] of state.partitions) {
+    if (turns.isOver) await turns.next();
     if (partition.extents.length < FAN_IN) continue;
     const extents = dueRun(partition.extents, fileBytes);
     if (extents !== undefined) due.push([key, { id: partition, extents }]);

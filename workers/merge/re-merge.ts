@@ -28,7 +28,8 @@ const GAP_BYTES_MAX = 256 * 1024;
 /** @throws what the store or the journal throw for a while; what is damaged is logged */
 export async function reMerge(context: JobContext, fileBytes: number): Promise<void> {
   const { group, logger, signal } = context;
-  for (const planned of planReMerges(group.state, fileBytes).slice(0, FILES_MAX)) {
+  const plans = await planReMerges(group.state, fileBytes);
+  for (const planned of plans.slice(0, FILES_MAX)) {
     signal.throwIfAborted();
     try {
       if (!(await reMergeRuns(context, planned))) return;

@@ -12,6 +12,9 @@ import { nameOf, type AnnouncedPartitions } from './announced-partitions.ts';
 import type { TopicLookups } from './topic-lookups.ts';
 import type { TopicTurns } from './topic-turns.ts';
 
+/** Merges of small groups keep step with each other, so that they share what they read (ADR 9). */
+const SLICE_MIN = 1_000;
+
 export interface WatchedPartition {
   /** Has a leader. */
   readonly leader: PartitionLeader;
@@ -46,9 +49,11 @@ export async function watchedPartitions(
   const looking = await lookedAt(context, tools, requested);
   const watched: WatchedPartition[] = [];
   const turns = new Turns();
+  let seen = 0;
   for (const { topicId, topic, partitions } of await tools.lookups.get(looking.topics, log)) {
     let record = topics.topics().get(topicId);
-    if (turns.isOver) await turns.next();
+    seen += partitions.length;
+    if (seen >= SLICE_MIN && turns.isOver) await turns.next();
     for (const leader of partitions) {
       const name = nameOf(leader);
       if (leader.brokerId < 0 || !(looking.isTurn(topic) || looking.hot.has(name))) continue;
@@ -92,9 +97,10 @@ async function lookedAt(
   };
   for (const record of topics.topics().values()) if (isMarked(record)) add(record.name);
   const pace = new Turns();
+  let seen = 0;
   for (const { topic } of partitions.values()) {
     add(topic);
-    if (pace.isOver) await pace.next();
+    if (++seen >= SLICE_MIN && pace.isOver) await pace.next();
   }
   for (const name of announced.names()) add(topicIn(name));
   const hot = new Set([...announced.namesSince(clock.monotonicMs() - hotMs), ...requested]);

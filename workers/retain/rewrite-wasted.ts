@@ -14,7 +14,7 @@ const REWRITES_MAX = 4;
 /** @throws what the store or the journal throw for a while; what is damaged is logged */
 export async function rewriteWasted(context: JobContext, limits: WasteLimits): Promise<void> {
   const { group, clock, signal, logger } = context;
-  const rewrites = planRewrites(group.state, limits, clock.wallMs());
+  const rewrites = await planRewrites(group.state, limits, clock.wallMs());
   for (const rewrite of rewrites.slice(0, REWRITES_MAX)) {
     signal.throwIfAborted();
     try {

@@ -3,6 +3,7 @@
  * consolidated or deleted: at once if that is most of them, after a while in any case, what is left
  * is to be copied, so that they can die. Pure.
  */
+import { Turns } from '../../runtime/index.ts';
 import { partitionKey } from '../../storage/index.ts';
 import type { Extent, FileState, GroupState, PartitionState } from '../../storage/index.ts';
 import type { ExtentRun, ReMerge } from '../merge/re-merge-plan.ts';
@@ -27,9 +28,13 @@ interface WastedFile {
  * @returns what is to be copied into one file each, oldest first. A file of which something is in
  *   quarantine is left alone, for it cannot die.
  */
-export function planRewrites(state: GroupState, limits: WasteLimits, nowMs: number): ReMerge[] {
+export async function planRewrites(
+  state: GroupState,
+  limits: WasteLimits,
+  nowMs: number,
+): Promise<ReMerge[]> {
   const rewrites: { bytes: number; readonly runs: Map<string, ExtentRun> }[] = [];
-  for (const { bytes, runs } of wastedFiles(state, limits, nowMs)) {
+  for (const { bytes, runs } of await wastedFiles(state, limits, nowMs)) {
     const last = rewrites.at(-1);
     const fits = last !== undefined && last.bytes + bytes <= FILE_BYTES && follows(last.runs, runs);
     const rewrite = fits ? last : { bytes: 0, runs: new Map<string, ExtentRun>() };
@@ -56,15 +61,19 @@ function follows(
   });
 }
 
-function wastedFiles(state: GroupState, limits: WasteLimits, nowMs: number): WastedFile[] {
-  const liveBytes = liveBytesOf(state);
+async function wastedFiles(
+  state: GroupState,
+  limits: WasteLimits,
+  nowMs: number,
+): Promise<WastedFile[]> {
+  const liveBytes = await liveBytesOf(state);
   const wasted = new Set<number>();
   for (const [file, bytes] of liveBytes) {
     const known = state.files.get(file);
     if (known !== undefined && isWasted(known, bytes, limits, nowMs)) wasted.add(file);
   }
   if (wasted.size === 0) return [];
-  const live = [...liveExtents(state, wasted)].sort(([left], [right]) => left - right);
+  const live = [...(await liveExtents(state, wasted))].sort(([left], [right]) => left - right);
   return live.map(([file, extents]) => {
     return { bytes: liveBytes.get(file) ?? 0, runs: runsOf(extents) };
   });
@@ -81,10 +90,12 @@ function isWasted(
 }
 
 /** @returns by file, those without a quarantine */
-function liveBytesOf({ partitions }: GroupState): ReadonlyMap<number, number> {
+async function liveBytesOf({ partitions }: GroupState): Promise<ReadonlyMap<number, number>> {
+  const turns = new Turns();
   const live = new Map<number, number>();
   const held = new Set<number>();
   for (const { extents, quarantined } of partitions.values()) {
+    if (turns.isOver) await turns.next();
     for (const extent of extents) {
       live.set(extent.file, (live.get(extent.file) ?? 0) + bytesOf(extent));
     }
@@ -100,12 +111,14 @@ interface LiveExtent {
 }
 
 /** @returns of these files, extents of each partition ascending */
-function liveExtents(
+async function liveExtents(
   { partitions }: GroupState,
   files: ReadonlySet<number>,
-): ReadonlyMap<number, LiveExtent[]> {
+): Promise<ReadonlyMap<number, LiveExtent[]>> {
+  const turns = new Turns();
   const live = new Map<number, LiveExtent[]>();
   for (const partition of partitions.values()) {
+    if (turns.isOver) await turns.next();
     for (const extent of partition.extents) {
       if (!files.has(extent.file)) continue;
       const known = live.get(extent.file);

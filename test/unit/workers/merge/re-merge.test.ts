@@ -46,12 +46,12 @@ interface Figures {
 }
 
 /** @returns what comes of a partition's extents as runs add one after the other */
-function simulate(partitionCount: number, runs: number, bytesOfRun: (run: number) => number) {
+async function simulate(partitionCount: number, runs: number, bytesOfRun: (run: number) => number) {
   const lists: Extent[][] = Array.from({ length: partitionCount }, () => []);
   const figures: Figures = { extentsMost: 0, bytesWritten: 0, filesWritten: 0 };
   for (let run = 0; run < runs; run++) {
     for (const extents of lists) extents.push(extentOf(run, Math.max(bytesOfRun(run), 100)));
-    for (const planned of planReMerges(stateOf(lists), FILE_BYTES)) {
+    for (const planned of await planReMerges(stateOf(lists), FILE_BYTES)) {
       figures.bytesWritten += planned.bytes;
       figures.filesWritten += 1;
       for (const { id, extents } of planned.runs) {
@@ -69,25 +69,27 @@ function simulate(partitionCount: number, runs: number, bytesOfRun: (run: number
   return { figures, lists };
 }
 
-test('extents of a partition grow with the logarithm of its data, until they are large', () => {
-  const most = [100, 1_000, 10_000].map((runs) => {
-    return simulate(1, runs, () => 200).figures.extentsMost;
-  });
+test('extents of a partition grow with the logarithm of its data, until they are large', async () => {
+  const most: number[] = [];
+  for (const runs of [100, 1_000, 10_000]) {
+    const { figures } = await simulate(1, runs, () => 200);
+    most.push(figures.extentsMost);
+  }
   expect(most).toEqual([20, 32, 46]);
 });
 
-test('write amplification is the number of tiers at most', () => {
+test('write amplification is the number of tiers at most', async () => {
   // A busy group: 100 partitions, 40 MiB a run, which is 400 KiB for each of them.
-  const { figures, lists } = simulate(100, 200, () => 400 * 1024);
+  const { figures, lists } = await simulate(100, 200, () => 400 * 1024);
   const bytes = 100 * 200 * 400 * 1024;
   expect(figures.bytesWritten / bytes).toBeLessThan(2.1);
   expect(figures.filesWritten / (bytes / 2 ** 30)).toBeLessThan(40);
   for (const extents of lists) expect(extents.length).toBeLessThan(30);
 });
 
-test('whatever the sizes are, small extents are few and no extent is larger than a file', () => {
+test('whatever the sizes are, small extents are few and no extent is larger than a file', async () => {
   const sizes = [100, 5_000_000, 300, 90_000, 100, 100, 12 * MIB, 100, 2_000];
-  const { lists } = simulate(3, 2_000, (run) => sizes[(run * 7) % sizes.length] ?? 100);
+  const { lists } = await simulate(3, 2_000, (run) => sizes[(run * 7) % sizes.length] ?? 100);
   for (const extents of lists) {
     expect(extents.every((extent) => bytesOf(extent) <= FILE_BYTES)).toBe(true);
     const small = extents.filter((extent) => bytesOf(extent) < FILE_BYTES / LARGE_PARTS);
