@@ -1,6 +1,7 @@
 /**
- * Snapshots of a partition group's state, which spare a reader the entries before them. A snapshot
- * is a copy: it may be missing or damaged, and an older one or none will do. It owns their bytes.
+ * Snapshots of a partition group's state, which spare a reader the entries before them. One may be
+ * missing or damaged: an older one will do, or none while all entries are there. It owns their
+ * bytes.
  *
  * One is a JSON document of tens of megabytes on a large cluster, and whoever reads or writes it
  * has other things to do meanwhile. So it is written and parsed line by line, each of which has
