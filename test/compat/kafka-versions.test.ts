@@ -2,7 +2,17 @@
  * Outrigger's image in front of Kafka's: what its users do, with the clients of that release and
  * with kafkajs, while workers do their work, and with containers that are killed.
  */
-import { afterAll, beforeAll, describe, expect, inject, onTestFailed, test, vi } from 'vitest';
+import {
+  afterAll,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  inject,
+  onTestFailed,
+  test,
+  vi,
+} from 'vitest';
 import { inOrder, type Place } from './support/place.ts';
 import { type Site, startSite } from './support/site.ts';
 
@@ -35,6 +45,14 @@ describe.each(VERSIONS)('Kafka %s', (version) => {
 
   beforeAll(async () => {
     site = await startSite(version, inject('image'));
+  });
+
+  beforeEach(() => {
+    onTestFailed(async () => {
+      for (const server of [site.inside, site.outside, site.worker]) {
+        console.log(await server.log());
+      }
+    });
   });
 
   afterAll(async () => {
@@ -123,6 +141,9 @@ describe.each(VERSIONS)('Kafka %s', (version) => {
     const producers = BOTH.map((topic) =>
       site.java.startProducer(topic, 2, RECORDS_UNDER_KILLS, PER_SECOND),
     );
+    onTestFailed(async () => {
+      for (const producer of producers) console.log(await producer.log());
+    });
     const moreAcked = async (): Promise<void> => {
       const acked = async () => Promise.all(producers.map(async (each) => each.acked()));
       const before = await acked();
@@ -150,7 +171,6 @@ describe.each(VERSIONS)('Kafka %s', (version) => {
 
   test('SIGTERM ends them in good order, and none has raised an alarm', async () => {
     for (const server of [site.outside, site.worker, site.inside]) {
-      onTestFailed(async () => console.log(await server.log()));
       expect(await server.stop()).toBe(0);
       expect(await server.alarms()).toEqual([]);
     }

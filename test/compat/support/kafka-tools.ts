@@ -27,6 +27,8 @@ export interface JavaProducer {
    * @throws when that is not everything
    */
   finish(): Promise<Place[]>;
+  /** @returns what it has logged besides */
+  log(): Promise<string>;
 }
 
 export class KafkaTools {
@@ -108,9 +110,12 @@ export class KafkaTools {
       'producer.config': PROPERTIES,
     });
     const properties = `printf '${PATIENT_PRODUCER}' > ${PROPERTIES}`;
-    const ended = this.#exec(['sh', '-c', `${properties} && ${command.join(' ')} > ${out}`]);
+    const ended = this.#exec(['sh', '-c', `${properties} && ${command.join(' ')} > ${out} 2>&1`]);
+    const lines = async (grep: string): Promise<string> =>
+      this.#exec(['sh', '-c', `${grep} ${out} || true`]);
     return {
-      acked: async () => Number(await this.#exec(['sh', '-c', `grep -c _success ${out} || true`])),
+      acked: async () => Number(await lines('grep -c _success')),
+      log: async () => lines("grep -v '^{'"),
       finish: async () => {
         await ended;
         return acknowledged(await this.#exec(['cat', out]));
