@@ -17,7 +17,6 @@ import { say } from '../../docker/local/progress.ts';
 import { startRedis } from '../../docker/local/redis.ts';
 import { systemClock } from '../../runtime/index.ts';
 import {
-  entryKey,
   FsObjectStore,
   partitionGroup,
   partitionKey,
@@ -108,10 +107,7 @@ async function writeJournals(
     const state: GroupState = { number: ENTRIES, partitions, files, deadSegments: new Map() };
     const owner = { clusterId: CLUSTER_ID, group };
     await store.put(snapshotKey(group, ENTRIES), await encodeSnapshot(owner, state));
-    // Those that are in the snapshot are only asked for.
-    for (let number = 1; number <= ENTRIES; number++) {
-      await store.put(entryKey(group, number), Buffer.alloc(1));
-    }
+    // The entries that are in the snapshot are not asked for.
   }
 }
 
