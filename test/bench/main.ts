@@ -13,6 +13,9 @@ import { say } from '../../docker/local/progress.ts';
 import { measureLagging } from './lagging.ts';
 import { laggingSection } from './lagging-report.ts';
 import { measureLatency } from './latency.ts';
+import { LARGE_CLUSTER } from './many-partitions/cluster-shape.ts';
+import { measureManyPartitions } from './many-partitions/measure.ts';
+import { manyPartitionsSection } from './many-partitions/page.ts';
 import { measureMerging, mergingSection } from './merging.ts';
 import { measureMemory } from './memory.ts';
 import type { ClientSettings } from './perf-tools.ts';
@@ -50,6 +53,9 @@ interface Extent {
   readonly memorySeconds: number;
   readonly laggingMebibytes: number;
   readonly mergingSeconds: number;
+  /** Of 100 partitions. */
+  readonly largeTopics: number;
+  readonly largeIdleSeconds: number;
 }
 
 const FULL: Extent = {
@@ -59,6 +65,8 @@ const FULL: Extent = {
   memorySeconds: 30,
   laggingMebibytes: 5_120,
   mergingSeconds: 300,
+  largeTopics: 1_000,
+  largeIdleSeconds: 90,
 };
 const QUICK: Extent = {
   rounds: 1,
@@ -67,6 +75,8 @@ const QUICK: Extent = {
   memorySeconds: 10,
   laggingMebibytes: 256,
   mergingSeconds: 180,
+  largeTopics: 100,
+  largeIdleSeconds: 10,
 };
 
 const SECTIONS = {
@@ -95,6 +105,13 @@ const SECTIONS = {
   'redis-size': {
     title: "Redis' copies of 100,000 partitions",
     run: async (): Promise<string> => redisSizeSection(await measureRedisSize()),
+  },
+  'many-partitions': {
+    title: 'A worker on a large cluster',
+    run: async (_: Kafka, { largeTopics: topics, largeIdleSeconds }: Extent): Promise<string> =>
+      manyPartitionsSection(
+        await measureManyPartitions({ ...LARGE_CLUSTER, topics }, largeIdleSeconds),
+      ),
   },
   merging: {
     title: 'Workers that keep up',

@@ -20,6 +20,15 @@ export interface ClusterShape {
   readonly busy: number;
 }
 
+/** What is measured unless something else is asked for. */
+export const LARGE_CLUSTER: ClusterShape = {
+  topics: 1_000,
+  partitionsPerTopic: 100,
+  groups: 4,
+  extents: 10,
+  busy: 100,
+};
+
 export interface ShapedPartition {
   readonly topicId: string;
   readonly topic: string;

@@ -4,22 +4,23 @@
  * `npm run bench -- --only many-partitions`, without a Kafka.
  */
 import { parseArgs } from 'node:util';
+import { LARGE_CLUSTER } from './cluster-shape.ts';
 import { measureManyPartitions } from './measure.ts';
 import { manyPartitionsSection } from './page.ts';
 
 const { values } = parseArgs({
   options: {
-    topics: { type: 'string', default: '1000' },
-    partitions: { type: 'string', default: '100' },
-    extents: { type: 'string', default: '10' },
-    busy: { type: 'string', default: '100' },
+    topics: { type: 'string', default: String(LARGE_CLUSTER.topics) },
+    partitions: { type: 'string', default: String(LARGE_CLUSTER.partitionsPerTopic) },
+    extents: { type: 'string', default: String(LARGE_CLUSTER.extents) },
+    busy: { type: 'string', default: String(LARGE_CLUSTER.busy) },
     idle: { type: 'string', default: '90' },
   },
 });
 const shape = {
+  ...LARGE_CLUSTER,
   topics: Number(values.topics),
   partitionsPerTopic: Number(values.partitions),
-  groups: 4,
   extents: Number(values.extents),
   busy: Number(values.busy),
 };

@@ -12,6 +12,7 @@ import { busyPartitions, LogTemplate, type ClusterShape } from './cluster-shape.
 import { fillBucket } from './large-bucket.ts';
 import { LargeBrokers } from './large-brokers.ts';
 import type { SiteCounts, WorkerFigures } from './figures.ts';
+import { measureMetadata, type MetadataFigures } from './proxy-metadata.ts';
 import type { Answer, Question, WorkerOrder } from './messages.ts';
 
 const TIMEOUT_MS = 60_000;
@@ -19,6 +20,7 @@ const WORKER = new URL('worker-process.ts', import.meta.url);
 
 export interface ManyPartitionsFigures extends WorkerFigures {
   readonly shape: ClusterShape;
+  readonly metadata: MetadataFigures;
   /** Of the bucket when the worker started. */
   readonly bucket: { readonly objects: number; readonly bytes: number };
 }
@@ -28,6 +30,7 @@ export async function measureManyPartitions(
   shape: ClusterShape,
   idleSeconds: number,
 ): Promise<ManyPartitionsFigures> {
+  const metadata = await measureMetadata(shape);
   const root = await runDir('many-partitions');
   const store = await FsObjectStore.open({ root, now: Date.now, random: randomBytes });
   const redis = await startRedis();
@@ -57,7 +60,7 @@ export async function measureManyPartitions(
         },
       ),
     );
-    return { shape, bucket, ...figures };
+    return { shape, metadata, bucket, ...figures };
   } finally {
     session.close();
     await brokers.stop();

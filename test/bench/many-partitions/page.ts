@@ -9,7 +9,7 @@ const MEBIBYTE = 1024 * 1024;
 
 /** The section of the page. */
 export function manyPartitionsSection(figures: ManyPartitionsFigures): string {
-  const { shape, bucket, start, rounds, idle } = figures;
+  const { shape, metadata, bucket, start, rounds, idle } = figures;
   const { topics, partitionsPerTopic, groups, extents, busy } = shape;
   const partitions = topics * partitionsPerTopic;
   const objectsRead = start.store.gets + start.store.heads + start.store.lists;
@@ -51,6 +51,7 @@ export function manyPartitionsSection(figures: ManyPartitionsFigures): string {
       ]),
     ),
     `Left alone for ${idle.seconds} s, all jobs in their intervals: ${((100 * idle.cpuSeconds) / idle.seconds).toFixed(1)} % of a processor, longest turn of the event loop ${turnsText(idle.turns)}, ${mib(idle.residentBytes)} resident; asked of brokers ${brokersText(idle.counts)}.`,
+    `A member: an answer that names all partitions (${mib(metadata.answerBytes)}) is rewritten in ${ms(metadata.classicMs)} if their topics are classic and ${ms(metadata.disklessMs)} if they are diskless, in one turn. With \`diskless.topics\` it decodes one at its start: ${ms(metadata.decodeMs)}.`,
   ].join('\n\n');
 }
 
