@@ -3,6 +3,7 @@
  * from it how the log of each partition relates to what it stands for.
  */
 import type { FetchResponse, KeyRing, MessageInput } from '../../kafka/index.ts';
+import { nextTurn } from '../../runtime/index.ts';
 import type { Reply } from '../connection/handler.ts';
 import { AnswerCut } from './answer-cut.ts';
 import type { BatchFiller, Filled, FilledReply } from './batch-filler.ts';
@@ -133,7 +134,7 @@ export class AnswerFiller {
         if (own === undefined) seen.push(batch);
         if (!cut.takes(batch.realBytes)) break;
         batches.push(batch);
-        if (pace.isDue(batch.realBytes)) await pace.nextTurn();
+        if (pace.isDue(batch.realBytes)) await nextTurn();
       }
       this.#ratios.observe(key, seen);
       taken.push(batches);

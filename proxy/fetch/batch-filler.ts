@@ -5,6 +5,7 @@
 import { KafkaErrorCode, OutriggerError, restoreBatch } from '../../kafka/index.ts';
 import type { UnknownPointer } from '../../kafka/index.ts';
 import type { Logger } from 'pino';
+import { nextTurn } from '../../runtime/index.ts';
 import type { Reply } from '../connection/handler.ts';
 import { proxyError } from '../errors.ts';
 import type { BatchResolver } from '../read/batch-resolver.ts';
@@ -109,7 +110,7 @@ export class BatchFiller {
         else if (batch.wanted === null) chunks.push(...slabs.cut(), real);
         else for (const piece of restoreBatch(real, batch.bytes)) slabs.write(piece);
         batchCount += 1;
-        if (pace.isDue(real.length)) await pace.nextTurn();
+        if (pace.isDue(real.length)) await nextTurn();
       }
       chunks.push(...slabs.cut());
       const errorCode = failure === undefined ? 0 : this.#errorCodeOf(failure);
@@ -126,7 +127,7 @@ export class BatchFiller {
       const sought: Sought[] = [];
       for (const batch of batches) {
         sought.push({ batch, real: this.#seek(batch) });
-        if (pace.isDue(batch.realBytes)) await pace.nextTurn();
+        if (pace.isDue(batch.realBytes)) await nextTurn();
       }
       all.push(sought);
     }

@@ -7,6 +7,7 @@
  */
 import assert from 'node:assert/strict';
 import { baseOffset } from '../../kafka/index.ts';
+import { nextTurn } from '../../runtime/index.ts';
 import { AbortedSearch } from '../../storage/index.ts';
 import { Pace } from '../pace.ts';
 import type { ExtentReader } from './extent-reader.ts';
@@ -62,7 +63,7 @@ export class StoredLog {
         if (isFull || baseOffset(batch) >= to) return batches;
         batches.push(batch);
         bytes += batch.length;
-        if (pace.isDue(batch.length)) await pace.nextTurn();
+        if (pace.isDue(batch.length)) await nextTurn();
         const next = position + batch.length;
         placed = await expectFound(piece.key, () => this.#segments.batchFrom(piece, next));
       }

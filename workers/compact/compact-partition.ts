@@ -4,8 +4,8 @@
  * an entry of its own, in order: a tombstone goes only after all that it deletes.
  */
 import assert from 'node:assert/strict';
-import { setImmediate } from 'node:timers/promises';
 import { recordCount } from '../../kafka/index.ts';
+import { Turns } from '../../runtime/index.ts';
 import { SegmentRewriter, partitionKey } from '../../storage/index.ts';
 import type { GroupState, PartitionState, Segment } from '../../storage/index.ts';
 import { workerError } from '../errors.ts';
@@ -19,9 +19,6 @@ import { PartitionHistory } from './partition-history.ts';
 
 /** What is put together into one segment is held in memory until it is put. */
 const GROUP_BYTES_MAX = 128 * 1024 * 1024;
-
-/** About 20 ms of work, after which merges and leases have their turn. */
-const RECORDS_PER_TURN = 10_000;
 
 export type PassOutcome =
   /** All that may be cleaned is. */
@@ -93,15 +90,17 @@ async function indexDirty({ context, stored, history, plan, cleaner }: Pass): Pr
     if (endOffset <= firstDirtyOffset) continue;
     const from = startOffset > firstDirtyOffset ? startOffset : firstDirtyOffset;
     cleaner.expectToIndex(history.abortedIn(from, endOffset));
+    let records = 0;
     const batches = stored.segmentBatches(partition, segment, from, endOffset, { signal });
     for await (const batch of batches) {
-      await turns.take(batch.bytes);
+      if (turns.isOver) await turns.next();
+      records += recordCount(batch.bytes);
       if (cleaner.index(batch.bytes)) continue;
       if (cleaner.endOffset > firstDirtyOffset) return false;
       throw tooManyKeys(partition, batch.baseOffset);
     }
     cleaner.indexedUpTo(endOffset);
-    progress.advance({ records: turns.taken(), bytes });
+    progress.advance({ records, bytes });
   }
   return true;
 }
@@ -154,11 +153,13 @@ async function cleanedRun(pass: Pass, run: readonly Segment[]): Promise<CleanedR
   for (const segment of run) {
     const { startOffset, endOffset, bytes } = segment;
     cleaner.expectToClean(history.abortedIn(startOffset, endOffset));
+    let records = 0;
     const batches = stored.segmentBatches(plan.partition, segment, startOffset, endOffset, {
       signal,
     });
     for await (const batch of batches) {
-      await turns.take(batch.bytes);
+      if (turns.isOver) await turns.next();
+      records += recordCount(batch.bytes);
       const isLast = segment === last && batch.lastOffset === manifest.endOffset;
       const cleaned = cleaner.clean(batch.bytes, isLast);
       isChanged ||= cleaned.kept !== batch.bytes;
@@ -166,7 +167,7 @@ async function cleanedRun(pass: Pass, run: readonly Segment[]): Promise<CleanedR
       rewriter.append(cleaned.kept, cleaned.aborted);
       kept.push(cleaned.kept);
     }
-    progress.advance({ records: turns.taken(), bytes });
+    progress.advance({ records, bytes });
   }
   return isChanged ? { rewriter, kept, brokerId: manifest.brokerId } : undefined;
 }
@@ -191,27 +192,6 @@ async function put(pass: Pass, run: readonly Segment[], cleaned: CleanedRun): Pr
     { signal },
   );
   return segment;
-}
-
-/** Counts records, and lets others run between batches. */
-class Turns {
-  #records = 0;
-  #inTurn = 0;
-
-  async take(batch: Buffer): Promise<void> {
-    this.#records += recordCount(batch);
-    this.#inTurn += recordCount(batch);
-    if (this.#inTurn < RECORDS_PER_TURN) return;
-    this.#inTurn = 0;
-    await setImmediate();
-  }
-
-  /** @returns how many records there were since it was asked last */
-  taken(): number {
-    const records = this.#records;
-    this.#records = 0;
-    return records;
-  }
 }
 
 function lastOf(run: readonly Segment[]): Segment {
