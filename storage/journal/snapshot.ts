@@ -5,7 +5,8 @@
  *
  * One is a JSON document of tens of megabytes on a large cluster, and whoever reads or writes it
  * has other things to do meanwhile. So it is written and parsed line by line, each of which has
- * some items of one of its lists, with turns of others in between.
+ * some items of one of its lists, with turns of others in between; and of several one after the
+ * other, because each is in memory as a whole.
  */
 import { z } from 'zod';
 import { Turns } from '../../runtime/index.ts';
@@ -29,6 +30,8 @@ const headSchema = versionSchema.extend({
   state: z.object({ number: z.int().min(0) }),
 });
 
+let last: Promise<unknown> = Promise.resolve();
+
 /** Whose a snapshot is. */
 export interface SnapshotOwner {
   readonly clusterId: string;
@@ -36,7 +39,11 @@ export interface SnapshotOwner {
 }
 
 /** @returns the object's bytes; the same state gives the same bytes */
-export async function encodeSnapshot(
+export async function encodeSnapshot(owner: SnapshotOwner, state: GroupState): Promise<Buffer> {
+  return await oneAtATime(async () => encode(owner, state));
+}
+
+async function encode(
   { clusterId, group }: SnapshotOwner,
   { number, partitions, files, deadSegments }: GroupState,
 ): Promise<Buffer> {
@@ -63,6 +70,15 @@ export async function decodeSnapshot(
   number: number,
   fail: (reason: string) => never,
 ): Promise<GroupState> {
+  return await oneAtATime(async () => decode(bytes, owner, number, fail));
+}
+
+async function decode(
+  bytes: Buffer,
+  owner: SnapshotOwner,
+  number: number,
+  fail: (reason: string) => never,
+): Promise<GroupState> {
   const parser = new LineParser(await unpackText(bytes, TEXT_BYTES_MAX, fail), fail);
   const head = `${parser.line()}]}}`;
   const { version } = parseAs(versionSchema, head, fail);
@@ -83,6 +99,12 @@ export async function decodeSnapshot(
     files: await parser.items(fileSchema, ({ file }) => file),
     deadSegments: await parser.items(deadSegmentSchema, ({ segment }) => segment.id),
   };
+}
+
+async function oneAtATime<Result>(work: () => Promise<Result>): Promise<Result> {
+  const working = last.then(work);
+  last = working.catch(() => undefined);
+  return await working;
 }
 
 /** A document that is written line by line. */
