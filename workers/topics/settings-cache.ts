@@ -30,6 +30,8 @@ export interface SettingsCacheOptions {
 interface Answer {
   readonly described: readonly DescribedSetting[];
   readonly expiresMs: number;
+  /** With the record that it was made with. */
+  made?: { readonly record: TopicRecord | undefined; readonly settings: TopicSettings };
 }
 
 export class SettingsCache implements TopicSettingsSource {
@@ -74,7 +76,11 @@ export class SettingsCache implements TopicSettingsSource {
     for (const topic of wanted) {
       const answer = this.#answers.get(topic);
       if (answer === undefined) continue;
-      settings.set(topic, topicSettings(answer.described, records.get(topic)));
+      const record = records.get(topic);
+      if (answer.made === undefined || answer.made.record !== record) {
+        answer.made = { record, settings: topicSettings(answer.described, record) };
+      }
+      settings.set(topic, answer.made.settings);
     }
     return settings;
   }
