@@ -2,10 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { Bandwidth, systemClock } from '../../../../runtime/index.ts';
-import { Journal, type Change } from '../../../../storage/index.ts';
+import {
+  type Change,
+  Journal,
+  pruneJournal,
+  SNAPSHOT_EVERY_ENTRIES,
+  SNAPSHOTS_KEPT,
+} from '../../../../storage/index.ts';
 import { HeldGroup } from '../../../../workers/group/held-group.ts';
 import { FiguresByJob } from '../../../../workers/metering/job-figures.ts';
 import { FakeWorkerCoordinator } from '../../../support/fake-worker-coordinator.ts';
+import { PRUNE_ALL } from '../../../support/prune-all.ts';
 import { MemoryStore } from '../../storage/memory-store.ts';
 import { outcomeCode } from '../../storage/object-store-suite.ts';
 
@@ -113,4 +120,22 @@ test('a group that is taken over goes on where its journal ends, whatever Redis 
   const second = await open();
   expect(second.state.number).toBe(1);
   expect(await coordinator.appliedNumber(GROUP)).toBe(1);
+});
+
+test('a worker that slept while old entries were deleted fails one job, and goes on', async () => {
+  const { store, coordinator, open } = site();
+  const held = await open();
+  const job = held.forJob('merge');
+  await job.commit(started(1, 5n));
+  const other = await Journal.open({ ...common, store });
+  const last = SNAPSHOT_EVERY_ENTRIES * SNAPSHOTS_KEPT;
+  while (other.state.number < last) await other.commit(started(2, BigInt(other.state.number)));
+  const place = { store, clusterId: CLUSTER_ID, group: GROUP };
+  expect(await pruneJournal({ ...PRUNE_ALL, ...place })).toBe(SNAPSHOT_EVERY_ENTRIES);
+  expect(await outcomeCode(job.commit(started(3, 5n)))).toBe('STORAGE_JOURNAL_UNRESOLVED');
+  expect(await job.commit(started(3, 5n))).toEqual({ kind: 'committed', number: last + 1 });
+  expect([...held.state.partitions.keys()].sort()).toEqual(
+    [1, 2, 3].map((n) => `${TOPIC_ID}/${n}`),
+  );
+  expect(await coordinator.appliedNumber(GROUP)).toBe(last + 1);
 });
