@@ -3,6 +3,7 @@
  * how far the count is. It owns no policy: which files may go is the sweep's to say.
  */
 import type { Logger } from 'pino';
+import { Turns } from '../runtime/index.ts';
 import type { FileAnnouncement } from './coordinator.ts';
 import { coordinatorError } from './errors.ts';
 import { packFile, parseFileRecord } from './file-record.ts';
@@ -17,6 +18,8 @@ import type { SettledFile } from './worker-coordinator.ts';
 
 /** How many records, of a few KB each, are read at once. */
 const RECORDS_PER_CALL = 64;
+/** In one answer: files of large clusters name thousands each. One file is given at any rate. */
+const PARTITIONS_MAX = 100_000;
 /** Redis may forget the file, or the range, again between two steps. */
 const SETTLE_STEPS_MAX = 4;
 /** An abandoned file has to be counted however many are kept. */
@@ -64,8 +67,11 @@ export class SettledFiles {
         ids.push(id);
         numbers.set(id.toString('hex'), Number(pairs[index + 1]?.toString('latin1')));
       }
+      let partitions = 0;
       for await (const [id, file] of this.#records(session, ids)) {
         files.push({ ...file, settledNumber: numbers.get(id.toString('hex')) ?? 0 });
+        partitions += file.partitions.length;
+        if (partitions >= PARTITIONS_MAX) break;
       }
     });
     return files;
@@ -78,7 +84,12 @@ export class SettledFiles {
     await session.use(async (session) => {
       const range = [keys.filesUnsettled, '-inf', `(${createdBeforeMs}`, 'LIMIT', 0, limit];
       const ids = buffers(await session.call('ZRANGEBYSCORE', range), 'a list of files');
-      for await (const [, file] of this.#records(session, ids)) files.push(file);
+      let partitions = 0;
+      for await (const [, file] of this.#records(session, ids)) {
+        files.push(file);
+        partitions += file.partitions.length;
+        if (partitions >= PARTITIONS_MAX) break;
+      }
     });
     return files;
   }
@@ -129,6 +140,7 @@ export class SettledFiles {
     ids: readonly Buffer[],
   ): AsyncIterable<readonly [Buffer, FileAnnouncement]> {
     const { keys, logger } = this.#options;
+    const turns = new Turns();
     for (const some of chunksOf(ids, RECORDS_PER_CALL)) {
       const reply = await session.call('HMGET', [keys.files, ...some]);
       if (!Array.isArray(reply)) throw malformed('a reply to HMGET');
@@ -136,6 +148,7 @@ export class SettledFiles {
         const packed: unknown = reply[index];
         // Forgotten in between.
         if (!Buffer.isBuffer(packed)) continue;
+        if (turns.isOver) await turns.next();
         try {
           yield [id, parseFileRecord(id.readBigUInt64BE(), packed)];
         } catch (error) {

@@ -53,10 +53,13 @@ export interface WorkerCoordinator {
    */
   settledCount(): Promise<number | undefined>;
 
-  /** Settled files by rising number, from the first one above `after`. */
+  /**
+   * Settled files by rising number, from the first one above `after`: fewer than the limit also
+   * where they name very many partitions, none only if there are none.
+   */
   settledFiles(after: number, limit: number): Promise<readonly SettledFile[]>;
 
-  /** Files that were announced and not settled, oldest first. */
+  /** Files that were announced and not settled, oldest first; bounded as those that are settled. */
   unsettledFiles(createdBeforeMs: number, limit: number): Promise<readonly FileAnnouncement[]>;
 
   /** @returns of these files, those that Redis knows, settled or not */

@@ -58,9 +58,10 @@ export class AnnouncedPartitions {
     const nowMs = clock.monotonicMs();
     for (let page = 0; page < PAGES_MAX; page++) {
       const files = await coordinator.settledFiles(this.#after, PAGE_FILES);
+      const last = files.at(-1);
+      if (last === undefined) break;
       await this.#add(files, nowMs);
-      this.#after = files.at(-1)?.settledNumber ?? this.#after;
-      if (files.length < PAGE_FILES) break;
+      this.#after = last.settledNumber;
     }
     await this.#add(await coordinator.unsettledFiles(clock.wallMs(), PAGE_FILES), nowMs);
     this.#freshUntilMs = clock.monotonicMs() + FRESH_MS;

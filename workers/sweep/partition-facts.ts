@@ -3,6 +3,7 @@
  * journal says, and for how long all brokers have denied it. Asks each name once.
  */
 import type { NamedTopicPartition } from '../../coordinator/index.ts';
+import { Turns } from '../../runtime/index.ts';
 import { partitionGroup, partitionKey, type GroupState } from '../../storage/index.ts';
 import type { ClusterLog, LogTopic } from '../log/cluster-log.ts';
 import { partitionAbsence, type Absences } from './absences.ts';
@@ -35,7 +36,9 @@ export class PartitionFacts {
   async learn(partitions: readonly NamedTopicPartition[]): Promise<void> {
     const { log, absences, now } = this.#sources;
     const unknown = new Map<string, NamedTopicPartition>();
+    const turns = new Turns();
     for (const { topic, partition } of partitions) {
+      if (turns.isOver) await turns.next();
       const key = partitionAbsence(topic, partition);
       if (!this.#facts.has(key)) unknown.set(key, { topic, partition });
     }
@@ -45,6 +48,7 @@ export class PartitionFacts {
     for (const name of asked) this.#topics.set(name, found.get(name));
     const missing: NamedTopicPartition[] = [];
     for (const [key, named] of unknown) {
+      if (turns.isOver) await turns.next();
       const fact = this.#presentFact(named);
       if (fact === undefined) missing.push(named);
       else {

@@ -5,6 +5,7 @@
  */
 import { settledRange } from '../../coordinator/index.ts';
 import type { NamedTopicPartition, SettledFile } from '../../coordinator/index.ts';
+import { Turns } from '../../runtime/index.ts';
 import { walKey } from '../../storage/index.ts';
 import type { ClusterJob, ClusterJobContext } from '../cluster-job.ts';
 import { Absences } from './absences.ts';
@@ -104,7 +105,7 @@ class SweepWalRun {
       const countingIn = isSteady ? settledRange(count) : undefined;
       const young = await this.#sweepPage(files, countingIn);
       const last = files.at(-1);
-      if (last === undefined || files.length < PAGE_FILES) break;
+      if (last === undefined) break;
       // What was settled later is younger still, but for a few.
       if (young === files.length) break;
       after = last.settledNumber;
@@ -135,7 +136,9 @@ class SweepWalRun {
     this.#count('young', files.length - old.length);
     await facts.learn(old.flatMap(({ partitions }) => partitions));
     const dead: bigint[] = [];
+    const turns = new Turns();
     for (const file of old) {
+      if (turns.isOver) await turns.next();
       if (this.#mayGo(file, countingIn)) dead.push(file.fileId);
     }
     if (dead.length > 0) await this.#delete(dead);

@@ -54,6 +54,23 @@ test('settled files come by their numbers, unsettled ones by their age', async (
   expect(await worker.unsettledFiles(Number.MAX_SAFE_INTEGER, 1)).toEqual([file(5n)]);
 });
 
+test('files that name very many partitions come in smaller pages, and none is left out', async () => {
+  const partitions = Array.from({ length: 40_000 }, (_, partition) => {
+    return { topic: 'orders', partition, batchCount: 1, bytes: 100 };
+  });
+  await worker.settledCount();
+  const fileIds = [1n, 2n, 3n, 4n];
+  for (const fileId of fileIds) {
+    await scripts.announceFile(packFile({ ...file(fileId), partitions }), FILES_MAX);
+    await scripts.settleFile(fileId);
+  }
+  const first = await worker.settledFiles(0, 10);
+  expect(first.map(({ fileId }) => fileId)).toEqual([1n, 2n, 3n]);
+  const second = await worker.settledFiles(first.at(-1)?.settledNumber ?? 0, 10);
+  expect(second.map(({ fileId }) => fileId)).toEqual([4n]);
+  expect(await worker.settledFiles(second.at(-1)?.settledNumber ?? 0, 10)).toEqual([]);
+});
+
 test('after a failover the count goes on in another range, which the worker claims', async () => {
   const before = await worker.settledCount();
   await failOver();
