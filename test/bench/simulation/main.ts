@@ -59,10 +59,13 @@ const options: SimulationOptions = {
 };
 
 const startedMs = performance.now();
+const startedCpu = process.cpuUsage();
 const result = await simulate(options);
 const seconds = (performance.now() - startedMs) / 1_000;
+const { user, system } = process.cpuUsage(startedCpu);
+const cpuSeconds = (user + system) / 1_000_000;
 const command = `npm run simulate -- ${process.argv.slice(2).join(' ')}`.trim();
-const page = simulationPage({ command, options, result, seconds });
+const page = simulationPage({ command, options, result, seconds, cpuSeconds });
 console.log(page);
 if (args.write) {
   await writeFile(PAGE, page);

@@ -53,9 +53,12 @@ export interface PageInput {
   readonly options: SimulationOptions;
   readonly result: SimulationResult;
   readonly seconds: number;
+  /** Of this process; Redis and what else runs on the machine apart. */
+  readonly cpuSeconds: number;
 }
 
-export function simulationPage({ command, options, result, seconds }: PageInput): string {
+export function simulationPage(input: PageInput): string {
+  const { command, options, result, seconds, cpuSeconds } = input;
   const { minutes, memberCount, filesPerSecond, walFileBytes, jobs, scale, topic } = options;
   const minutesOf = (ms: number): string => `${ms / MINUTE_MS} min`;
   const speed = ((minutes * 60) / seconds).toFixed(0);
@@ -65,19 +68,23 @@ export function simulationPage({ command, options, result, seconds }: PageInput)
     `\`retention.ms\` ${minutesOf(topic.retentionMs)}`,
     `\`trim.keep.ms\` ${minutesOf(jobs.trim.keepMs)}`,
     `\`sweep.margin.ms\` ${minutesOf(jobs.sweep.marginMs)}`,
+    `\`journal.retention.ms\` ${minutesOf(jobs.sweep.journalRetentionMs)}`,
   ].join(', ');
-  return `# An hour in simulation
+  return `# Hours in simulation
 
-Made by \`${command}\`: ${minutes} minutes of operation in ${seconds.toFixed(0)} s, ${speed} times as fast.
+Made by \`${command}\`: ${minutes} minutes of operation in ${seconds.toFixed(0)} s, ${speed} times as fast
+(${cpuSeconds.toFixed(0)} s of CPU time, without Redis).
 
 ${memberCount} members write ${rate}, to ${partitions} partitions in ${options.groupCount} groups.
 Jobs, journals, formats and Redis are the real ones; brokers' logs and the bucket are in memory, the
 clock moves when everything that is due is done, and one byte stands for ${scale}, in thresholds
-too. So that an hour shows where it levels off, times that are hours or days by default are minutes:
-${times}. \`segment.bytes\` is ${topic.segmentBytes / MEBIBYTE} MiB,
-\`merge.file.bytes\` ${jobs.merge.fileBytes / MEBIBYTE} MiB.
+too. So that all levels off soon, times that are hours or days by default are minutes: ${times}.
+\`segment.bytes\` is ${topic.segmentBytes / MEBIBYTE} MiB, \`merge.file.bytes\` ${jobs.merge.fileBytes / MEBIBYTE} MiB.
+A journal keeps all entries since the oldest of its four snapshots, which are 64 entries apart, so
+its curve is the last to be level. Saws have as many teeth as segments are made: here all partitions
+come to one at the same time.
 
-![objects, extents, placeholders and bytes in Redis over an hour](simulation.svg)
+![objects, extents, placeholders and bytes in Redis over time](simulation.svg)
 
 ${sampleTable(result.samples)}
 

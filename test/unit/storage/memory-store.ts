@@ -90,9 +90,10 @@ export class MemoryStore implements ObjectStore {
 
   async *list(prefix: string, options: ListOptions = {}): AsyncIterable<ListedObject> {
     const { startAfter = '' } = options;
-    const keys = [...this.objects.keys()].filter(
-      (key) => key.startsWith(prefix) && key > startAfter,
-    );
+    const keys: string[] = [];
+    for (const key of this.objects.keys()) {
+      if (key.startsWith(prefix) && key > startAfter) keys.push(key);
+    }
     for (const key of keys.sort()) {
       const bytes = this.objects.get(key);
       if (bytes === undefined) continue;
