@@ -84,7 +84,7 @@ export class RedisSession {
     this.#client.disconnect();
   }
 
-  /** Commands that are given together leave together: a write to a socket costs more than they do. */
+  /** Commands that are given together leave together: a write to a socket costs more than they. */
   #gather(): void {
     // Each node of a cluster has a socket of its own.
     if (!('stream' in this.#client)) return;

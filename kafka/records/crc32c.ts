@@ -6,7 +6,7 @@
 
 import { crc32c as nativeCrc32c } from '@node-rs/crc32';
 
-/** The polynomial, and x^0 and x^8, as all of them here with the lowest power in the highest bit. */
+/** The polynomial, and x^0 and x^8, as all here with the lowest power in the highest bit. */
 const POLYNOMIAL = 0x82f63b78;
 const X_TO_0 = 0x80000000;
 const X_TO_8 = 0x00800000;
