@@ -1,7 +1,8 @@
 /**
  * Whether the objects of a journal are there: every entry that is still needed, and the data of
  * every merged file that an extent is in. One listing tells; what a listing does not show is asked
- * for by name, because a listing may lag. Deep, every byte is read and checked against its checksum.
+ * for by name, because a listing may lag. Deep, every byte is read and checked against its
+ * checksum.
  */
 import { hasCode } from '../../kafka/index.ts';
 import { entryKey, entryPrefix, prunedTo, readMergedFooter } from '../../storage/index.ts';

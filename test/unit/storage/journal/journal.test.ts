@@ -142,7 +142,7 @@ test('a snapshot bounds what is replayed, and the end is found without reading i
   expect(store.calls('head') - before.heads).toBeLessThanOrEqual(2 * Math.ceil(Math.log2(138)));
 });
 
-test('only the newest snapshots are kept, and no entry is ever deleted', async () => {
+test('only the newest snapshots are kept, and no commit deletes an entry', async () => {
   const { memory, store } = stores();
   const journal = await Journal.open(journalOptions(store, { snapshotEveryEntries: 2 }));
   await commitMany(journal, 20);
