@@ -52,13 +52,17 @@ export class Samples {
     state: PartitionState | undefined,
     cursor: bigint,
   ): Sample | undefined {
-    const pending = this.#pending.get(partitionKey(leader));
+    const key = partitionKey(leader);
+    const pending = this.#pending.get(key);
     if (pending === undefined || !isSameLeader(pending, leader)) return undefined;
     const asOf = state?.asOf ?? null;
-    const { leaderEpoch } = leader;
-    if (asOf === pending.count || !provesAsOf(pending, { cursor, leaderEpoch }, asOf)) {
+    if (asOf !== null && pending.count <= asOf) {
+      // The journal says as much already: kept, it would stand in the way of the next one.
+      this.drop(key);
       return undefined;
     }
+    const { leaderEpoch } = leader;
+    if (!provesAsOf(pending, { cursor, leaderEpoch }, asOf)) return undefined;
     const { topicId, topic, partition } = leader;
     return { topicId, topic, partition, count: pending.count };
   }

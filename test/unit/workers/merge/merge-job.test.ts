@@ -133,6 +133,21 @@ test('an idle partition is sampled again if that is asked for', async () => {
   expect(await site.stateOf('orders')).toMatchObject({ asOf: 2 });
 });
 
+test('a sample that says what the journal says already makes way for the next', async () => {
+  const { site, produce } = siteWithTopic();
+  const worker = await site.openWorker();
+  const job = createMergeJob(OPTIONS);
+  await site.coordinator.requestSamples([{ topic: 'orders', partition: 0 }]);
+  produce('a');
+  await worker.run(job);
+  // Asked for once more, while nothing has been settled.
+  await worker.run(job);
+  const orphan = site.upload([{ topic: 'orders', batch: batchOf(['never appended']) }]);
+  site.coordinator.settle(orphan.fileId);
+  await worker.run(job);
+  expect(await site.stateOf('orders')).toMatchObject({ cursor: 1n, asOf: 2 });
+});
+
 test('while a majority of the brokers names another leader nothing is sampled or merged', async () => {
   const { site, produce, merge, log } = siteWithTopic();
   produce('a');
