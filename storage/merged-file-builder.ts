@@ -1,6 +1,6 @@
 /**
  * Builds a merged file. All sizes are known before the first byte is there, so the file is planned
- * first and filled then, in any order: whoever fills it needs one WAL file at a time. Promises one
+ * first and filled then, in any order: whoever fills it needs one WAL file at a time. Promises at most one
  * allocation of the file's size, one copy of each batch, and that what was not planned is refused.
  */
 import assert from 'node:assert/strict';
@@ -39,6 +39,7 @@ export interface PlannedExtent {
  */
 const FOOTER_BYTES = 4096;
 const FOOTER_BYTES_PER_EXTENT = 512;
+const NO_MEMORY: Buffer = Buffer.alloc(0);
 
 export interface BuiltMergedFile {
   /** The pieces of the object's body: one, unless the footer is unusually large. */
@@ -64,8 +65,12 @@ export class MergedFileBuilder {
   #missing: number;
   #directory: readonly MergedExtent[] | undefined;
 
-  /** @param extents all together, with their indexes, below `MERGED_FILE_BYTES_MAX` */
-  constructor(head: MergedFileHead, extents: readonly PlannedExtent[]) {
+  /**
+   * @param extents all together, with their indexes, below `MERGED_FILE_BYTES_MAX`
+   * @param memory to build the file in, the caller's again when the file is put; of one that is too
+   *   small nothing is used
+   */
+  constructor(head: MergedFileHead, extents: readonly PlannedExtent[], memory = NO_MEMORY) {
     this.#head = head;
     let position = mergedHeaderBytes(head.clusterId);
     this.#extents = extents.map((plan) => {
@@ -75,8 +80,9 @@ export class MergedFileBuilder {
     });
     assert(position <= MERGED_FILE_BYTES_MAX, `a merged file of ${position} bytes is too large`);
     this.#footerPosition = position;
-    const footerBytes = FOOTER_BYTES + extents.length * FOOTER_BYTES_PER_EXTENT;
-    this.#file = Buffer.allocUnsafeSlow(position + footerBytes);
+    const bytes = position + FOOTER_BYTES + extents.length * FOOTER_BYTES_PER_EXTENT;
+    const fits = bytes <= memory.length;
+    this.#file = fits ? memory.subarray(0, bytes) : Buffer.allocUnsafeSlow(bytes);
     this.#isPlaced = extents.map(({ batches }) => new Uint8Array(batches.length));
     this.#missing = this.#isPlaced.reduce((sum, { length }) => sum + length, 0);
     for (const { batches, indexPosition } of this.#extents) {

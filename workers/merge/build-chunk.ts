@@ -35,17 +35,24 @@ export interface Loss {
   readonly error: OutriggerError;
 }
 
-/** @throws `STORAGE_…` while the store cannot be asked */
+/** What a chunk is built with. */
+export interface ChunkTools {
+  readonly walFiles: WalFiles;
+  readonly home: WalFileHome;
+  /** In which the file is built, if it is large enough. */
+  readonly memory: Buffer;
+}
+
+/** @throws `STORAGE_…` while the store cannot be asked; the memory may be written to then */
 export async function buildChunk(
   chunk: readonly ChunkPart[],
   head: MergedFileHead,
-  walFiles: WalFiles,
-  home: WalFileHome,
+  { walFiles, home, memory }: ChunkTools,
 ): Promise<BuiltChunk> {
   const losses: Loss[] = [];
   let parts = [...chunk].sort(byPartition);
   while (parts.length > 0) {
-    const file = new MergedFileBuilder(head, parts.map(planOf));
+    const file = new MergedFileBuilder(head, parts.map(planOf), memory);
     const lost = await placeAll(file, parts, walFiles, home);
     if (lost.size === 0) return { file, parts, losses };
     losses.push(...lost.values());

@@ -11,6 +11,7 @@ import { partitionKey } from '../../storage/index.ts';
 import type { GroupJob, JobContext } from '../group-job.ts';
 import { WalFiles } from '../wal/wal-files.ts';
 import { AnnouncedPartitions } from './announced-partitions.ts';
+import { FileMemory } from './file-memory.ts';
 import { isMoved } from './log-starts.ts';
 import { MergeRun, type MergeReport } from './merge-run.ts';
 import { MergedTails } from './merged-tail.ts';
@@ -52,6 +53,7 @@ export function createMergeJob(options: MergeJobOptions): GroupJob {
 class MergeJob {
   readonly #options: MergeJobOptions;
   readonly #walFiles: WalFiles;
+  readonly #fileMemory: FileMemory;
   readonly #watchTools: WatchTools;
   readonly #tails = new MergedTails();
   /** By group. */
@@ -68,6 +70,7 @@ class MergeJob {
       hotMs: HOT_RUNS * options.intervalMs,
     };
     this.#walFiles = options.walFiles ?? new WalFiles(CACHE_FILES * options.fileBytes);
+    this.#fileMemory = new FileMemory(options.fileBytes);
   }
 
   async run(context: JobContext): Promise<void> {
@@ -95,6 +98,7 @@ class MergeJob {
       samples,
       tails: this.#tails,
       walFiles: this.#walFiles,
+      fileMemory: this.#fileMemory,
       fileBytes: this.#options.fileBytes,
       distrusted: this.#distrusted,
     });

@@ -14,6 +14,7 @@ import type { JobContext } from '../group-job.ts';
 import type { LogEnd } from '../log/cluster-log.ts';
 import type { WalFiles } from '../wal/wal-files.ts';
 import { buildChunk, endOf, type Loss } from './build-chunk.ts';
+import type { FileMemory } from './file-memory.ts';
 import { followLogStarts } from './log-starts.ts';
 import type { MergedTails } from './merged-tail.ts';
 import { nextChunk, WINDOWS_BYTES_MAX, type ChunkPart } from './next-chunk.ts';
@@ -35,6 +36,7 @@ export interface MergeRunOptions {
   readonly samples: Samples;
   readonly tails: MergedTails;
   readonly walFiles: WalFiles;
+  readonly fileMemory: FileMemory;
   /** Bytes of a merged file at most, but for a single batch that is larger. */
   readonly fileBytes: number;
   /** Keys of partitions of which the epoch merged last is known to prove nothing. */
@@ -141,24 +143,29 @@ export class MergeRun {
 
   /** @returns false if the journal took something else */
   async #mergeAll(readers: readonly PartitionReader[]): Promise<boolean> {
-    const { context, fileBytes } = this.#options;
-    for (let chunks = 0; chunks < CHUNKS_MAX; chunks++) {
+    const { context, fileBytes, fileMemory } = this.#options;
+    let memory: Buffer | undefined;
+    let isCommitted = true;
+    for (let chunks = 0; isCommitted && chunks < CHUNKS_MAX; chunks++) {
       context.signal.throwIfAborted();
       await context.failpoint('merge:before-read');
       const chunk = await nextChunk(readers, fileBytes);
-      if (chunk.length === 0) return true;
-      if (!(await this.#mergeChunk(chunk))) return false;
+      if (chunk.length === 0) break;
+      memory ??= fileMemory.take();
+      isCommitted = await this.#mergeChunk(chunk, memory);
     }
-    return true;
+    // Not after an error: something of what failed may go on for a while.
+    if (memory !== undefined) fileMemory.give(memory);
+    return isCommitted;
   }
 
-  async #mergeChunk(chunk: readonly ChunkPart[]): Promise<boolean> {
+  async #mergeChunk(chunk: readonly ChunkPart[], memory: Buffer): Promise<boolean> {
     const { context, walFiles, tails } = this.#options;
     const { group, clusterId } = context;
     const bytes = chunk.flatMap(({ batches }) => batches).reduce((sum, b) => sum + b.length, 0);
     context.progress.expect(bytes);
     const head = { clusterId, group: group.number };
-    const built = await buildChunk(chunk, head, walFiles, context);
+    const built = await buildChunk(chunk, head, { walFiles, home: context, memory });
     for (const loss of built.losses) this.#lose(loss);
     if (built.file === undefined) return true;
     const samples = built.parts.flatMap(({ reader, batches }) => {

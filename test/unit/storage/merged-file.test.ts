@@ -101,11 +101,9 @@ function batchAt(baseOffset: bigint, made: Ingredient): Buffer {
   );
 }
 
-function fill(extents: readonly MadeExtent[]): MergedFileBuilder {
-  const builder = new MergedFileBuilder(
-    HEAD,
-    extents.map(({ plan }) => plan),
-  );
+function fill(extents: readonly MadeExtent[], memory?: Buffer): MergedFileBuilder {
+  const plans = extents.map(({ plan }) => plan);
+  const builder = new MergedFileBuilder(HEAD, plans, memory);
   const places = extents.flatMap(({ batches }, extent) =>
     batches.map((bytes, batch) => ({ extent, batch, bytes })),
   );
@@ -162,14 +160,11 @@ function firstExtent(): { extent: MergedExtent; index: ExtentIndex } {
 }
 
 test('a file is in one piece, unless its footer is unusually large', () => {
-  const entry = randomBytes(8_192);
-  const ofOne = (pieces: number, bytes: Buffer): void => {
-    const built = fill([]).finish(bytes);
-    expect(built.body).toHaveLength(pieces);
-    expect(parseMergedFile(Buffer.concat(built.body)).entry).toEqual(bytes);
-  };
-  ofOne(1, entry.subarray(0, 1_000));
-  ofOne(2, entry);
+  for (const [pieces, entryBytes] of [[1, 1_000] as const, [2, 8_192] as const]) {
+    const { body } = fill([]).finish(randomBytes(entryBytes));
+    expect(body).toHaveLength(pieces);
+    expect(parseMergedFile(Buffer.concat(body)).entry).toHaveLength(entryBytes);
+  }
 });
 
 test('every batch that was placed is found again by each of its offsets, with its origin', () => {
@@ -197,6 +192,18 @@ test('every batch that was placed is found again by each of its offsets, with it
       }
     }),
     { numRuns: 60 },
+  );
+});
+
+test('a file is the same in memory that was used before, and in memory that is too small', () => {
+  const memory = Buffer.alloc(64 * 1024, 'used');
+  fc.assert(
+    fc.property(fc.array(extentRecipe, { maxLength: 4 }), (recipes) => {
+      const extents = recipes.map(makeExtent);
+      const file = fileOf(fill(extents, memory));
+      expect(fileOf(fill(extents))).toEqual(file);
+      expect(fileOf(fill(extents, memory.subarray(0, 100)))).toEqual(file);
+    }),
   );
 });
 
