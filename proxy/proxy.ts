@@ -112,6 +112,8 @@ async function open(
   await openHttp(options, parts, () => unreadyBecause, opened);
   opened.onClose(() => listeners.drain(options.listener.drainTimeoutMs));
   await listeners.openNodes(cluster.brokers.map(({ id }) => id));
+  // Clients that knew the nodes are back at once; joining waits for a dead namesake to expire.
+  directory.refresh();
   await join(coordinator, self());
   opened.onClose(() => coordinator.leave());
   const failed = follow({ cluster, coordinator, listeners, directory, self, log }, opened);

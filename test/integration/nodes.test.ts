@@ -4,7 +4,7 @@
  */
 import { Kafka as KafkaJs, logLevel } from 'kafkajs';
 import { pino } from 'pino';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { runDir } from '../../docker/local/cache.ts';
 import { type KafkaTool, kafkaTool } from '../../docker/local/kafka-tools.ts';
 import { type Kafka, startKafka } from '../../docker/local/kafka.ts';
@@ -335,5 +335,23 @@ describe('outages', () => {
     const consumed = await kcatConsume(members[1]?.bootstrap ?? '', topic);
     expect(consumed.toSorted()).toEqual(VALUES.toSorted());
     await first().start();
+  });
+
+  test('a member that was killed sends clients to its own nodes as soon as it has them', async () => {
+    const nodesAt = async (endpoint: Endpoint) => {
+      const connection = await connectTo(endpoint);
+      const { brokers } = await connection.request(apis.Metadata, { topics: [] });
+      await connection.close();
+      return brokers.map(({ nodeId, host, port }) => ({ nodeId, host, port }));
+    };
+    const nodes = await nodesAt(endpointOf(first().bootstrap));
+    // The one that is opened last.
+    const port = Math.max(...nodes.map((node) => node.port));
+    await first().kill();
+    // Ready when its dead namesake has expired.
+    const starting = first().start();
+    const again = await vi.waitFor(async () => nodesAt({ host: '127.0.0.1', port }), 60_000);
+    expect(again).toEqual(nodes);
+    await starting;
   });
 });
