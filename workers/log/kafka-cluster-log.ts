@@ -4,12 +4,12 @@
  * no answer.
  */
 import type { Logger } from 'pino';
-import { apis, completeBatches, KafkaErrorCode, kafkaErrorName } from '../../kafka/index.ts';
+import { apis, KafkaErrorCode } from '../../kafka/index.ts';
 import { OutriggerError } from '../../kafka/index.ts';
-import type { ClusterClient, FetchResponse, MetadataResponse } from '../../kafka/index.ts';
+import type { ClusterClient, MetadataResponse } from '../../kafka/index.ts';
 import { partitionKey } from '../../storage/index.ts';
-import { workerError } from '../errors.ts';
 import { AnswerSize } from './answer-size.ts';
+import { DENIED, ELSEWHERE, refused } from './broker-errors.ts';
 import type {
   ClusterLog,
   LogEnd,
@@ -20,6 +20,7 @@ import type {
   ReadRequest,
 } from './cluster-log.ts';
 import { askEveryBroker, type AskedTopic, type EveryAnswer } from './every-broker.ts';
+import { LogReads } from './log-reads.ts';
 import { ShareGroupStarts } from './share-group-starts.ts';
 
 /** So that nobody waits long for an answer to be decoded. */
@@ -39,25 +40,6 @@ const ANSWER_TIMEOUT = { timeoutMs: 10_000 };
 /** The connection to a broker that hangs is closed, and another one asked. */
 const TOPICS_ATTEMPTS_MAX = 2;
 
-/** The partition is elsewhere, or nowhere, for now. */
-const ELSEWHERE: ReadonlySet<number> = new Set([
-  KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-  KafkaErrorCode.LEADER_NOT_AVAILABLE,
-  KafkaErrorCode.NOT_LEADER_OR_FOLLOWER,
-  KafkaErrorCode.REPLICA_NOT_AVAILABLE,
-  KafkaErrorCode.KAFKA_STORAGE_ERROR,
-  KafkaErrorCode.FENCED_LEADER_EPOCH,
-  KafkaErrorCode.UNKNOWN_LEADER_EPOCH,
-  KafkaErrorCode.OFFSET_NOT_AVAILABLE,
-  KafkaErrorCode.UNKNOWN_TOPIC_ID,
-  KafkaErrorCode.INCONSISTENT_TOPIC_ID,
-]);
-const DENIED: ReadonlySet<number> = new Set([
-  KafkaErrorCode.TOPIC_AUTHORIZATION_FAILED,
-  KafkaErrorCode.GROUP_AUTHORIZATION_FAILED,
-  KafkaErrorCode.CLUSTER_AUTHORIZATION_FAILED,
-]);
-
 export interface KafkaClusterLogOptions {
   /** On Outrigger's own principal. */
   readonly client: Pick<ClusterClient, 'metadata' | 'refresh' | 'toAny' | 'toBroker'>;
@@ -76,6 +58,9 @@ export class KafkaClusterLog implements ClusterLog {
   readonly #logger: Logger;
   readonly #shareGroups: ShareGroupStarts;
   readonly #answerSize = new AnswerSize();
+  readonly #reads = new LogReads(async (brokerId, body) =>
+    this.#ask(brokerId, async (broker) => broker.request(apis.Fetch, body, ANSWER_TIMEOUT)),
+  );
 
   constructor({ client, monotonicMs, logger }: KafkaClusterLogOptions) {
     this.#client = client;
@@ -117,22 +102,7 @@ export class KafkaClusterLog implements ClusterLog {
   }
 
   async read(request: ReadRequest): Promise<ReadOutcome> {
-    const { leader, bytesMax } = request;
-    const { topic, topicId } = leader;
-    const partition = {
-      partition: leader.partition,
-      currentLeaderEpoch: leader.leaderEpoch,
-      fetchOffset: request.offset,
-      lastFetchedEpoch: request.lastFetchedEpoch,
-      partitionMaxBytes: bytesMax,
-    };
-    const response = await this.#ask(leader.brokerId, async (broker) => {
-      const topics = [{ topic, topicId, partitions: [partition] }];
-      const limits = { maxWaitMs: 0, minBytes: 0, maxBytes: bytesMax };
-      const asked = { replicaId: CONSUMER, ...limits, topics, forgottenTopicsData: [] };
-      return await broker.request(apis.Fetch, asked, ANSWER_TIMEOUT);
-    });
-    return response === undefined ? { kind: 'not-leader' } : readingOf(leader, response);
+    return await this.#reads.read(request);
   }
 
   async deleteRecords(leader: PartitionLeader, offset: bigint): Promise<bigint> {
@@ -276,19 +246,6 @@ export class KafkaClusterLog implements ClusterLog {
   }
 }
 
-function readingOf(leader: PartitionLeader, response: FetchResponse): ReadOutcome {
-  const answered = response.responses[0]?.partitions[0];
-  const errorCode = response.errorCode || (answered?.errorCode ?? 0);
-  if (errorCode === KafkaErrorCode.OFFSET_OUT_OF_RANGE) return { kind: 'out-of-range' };
-  if (answered === undefined || ELSEWHERE.has(errorCode)) return { kind: 'not-leader' };
-  if (errorCode !== 0) throw refused(leader, 'read', errorCode);
-  const { epoch, endOffset } = answered.divergingEpoch;
-  if (endOffset >= 0n) return { kind: 'diverged', epoch, endOffset };
-  const { highWatermark, lastStableOffset, logStartOffset, records } = answered;
-  const batches = records === null ? [] : [...completeBatches(records)];
-  return { kind: 'read', batches, highWatermark, lastStableOffset, logStartOffset };
-}
-
 function topicsIn({ topics }: MetadataResponse): LogTopic[] {
   return topics.flatMap(({ name: topic, topicId, errorCode, partitions }) => {
     if (topic === null) return [];
@@ -345,17 +302,4 @@ function groupBy<Key, Item>(items: readonly Item[], keyOf: (item: Item) => Key):
 
 function* chunksOf<Item>(items: readonly Item[], size: number): Generator<readonly Item[]> {
   for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size);
-}
-
-function refused(
-  { topic, partition }: { readonly topic: string; readonly partition?: number },
-  what: string,
-  errorCode: number,
-): Error {
-  const isDenied = DENIED.has(errorCode);
-  const reason = kafkaErrorName(errorCode) ?? String(errorCode);
-  const name = partition === undefined ? topic : `${topic}-${partition}`;
-  const message = `Outrigger's own principal cannot ${what} ${name}: ${reason}.`;
-  const code = isDenied ? 'WORKER_LOG_DENIED' : 'WORKER_LOG_UNREADABLE';
-  return workerError(code, message, { retriable: true, details: { topic, errorCode } });
 }

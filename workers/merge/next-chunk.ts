@@ -12,7 +12,8 @@ import type { PartitionReader } from './partition-reader.ts';
 export const WINDOWS_BYTES_MAX = 16 * 1024 * 1024;
 const WINDOW_BYTES_MIN = 16 * 1024;
 const WINDOW_BYTES_MAX = 1024 * 1024;
-const READS_AT_ONCE = 8;
+/** Those of one moment go to each broker in one Fetch. */
+const READS_AT_ONCE = 64;
 
 /** What a chunk takes of one partition. */
 export interface ChunkPart {

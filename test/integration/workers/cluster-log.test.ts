@@ -5,7 +5,7 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Kafka, type KafkaBroker, startKafka } from '../../../docker/local/kafka.ts';
-import { apis, ClusterClient } from '../../../kafka/index.ts';
+import { apis, buildRecordBatch, ClusterClient } from '../../../kafka/index.ts';
 import { partitionKey } from '../../../storage/index.ts';
 import { KafkaClusterLog } from '../../../workers/log/kafka-cluster-log.ts';
 import type { PartitionLeader } from '../../../workers/log/cluster-log.ts';
@@ -63,9 +63,13 @@ async function newTopic(): Promise<PartitionLeader> {
   return leader;
 }
 
-async function produce({ brokerId, topic, topicId }: PartitionLeader, acks: number): Promise<void> {
+async function produce(
+  { brokerId, topic, topicId }: PartitionLeader,
+  acks: number,
+  records = oneRecordBatch(),
+): Promise<void> {
   const broker = await client.toBroker(brokerId);
-  const partitionData = [{ index: 0, records: oneRecordBatch() }];
+  const partitionData = [{ index: 0, records }];
   const topicData = [{ name: topic, topicId, partitionData }];
   const { responses } = await broker.request(apis.Produce, { acks, timeoutMs: 30_000, topicData });
   expect(responses[0]?.partitionResponses[0]?.errorCode).toBe(0);
@@ -139,6 +143,17 @@ test('logs are read, trimmed, and said to be out of range', async () => {
   const unknown = { ...beyond, lastFetchedEpoch: -1 };
   expect(await log.read(unknown)).toEqual({ kind: 'out-of-range' });
   expect(await log.shareGroupStart(leader)).toBeUndefined();
+});
+
+test('partitions that are read at once get their batches, though these exceed the limit', async () => {
+  const leaders = [await newTopic(), await newTopic(), await newTopic()];
+  const large = buildRecordBatch({}, [{ value: Buffer.alloc(20_000) }]);
+  for (const leader of leaders) await produce(leader, -1, large);
+  const limits = { offset: 0n, lastFetchedEpoch: -1, bytesMax: 4_096 };
+  const read = await Promise.all(leaders.map(async (leader) => log.read({ leader, ...limits })));
+  for (const outcome of read) {
+    expect(outcome).toMatchObject({ kind: 'read', batches: [{ length: large.length }] });
+  }
 });
 
 test('a partition is absent by name when all brokers deny it, and none is silent', async () => {
