@@ -1,7 +1,8 @@
 /**
  * Builds a merged file. All sizes are known before the first byte is there, so the file is planned
- * first and filled then, in any order: whoever fills it needs one WAL file at a time. Promises at most one
- * allocation of the file's size, one copy of each batch, and that what was not planned is refused.
+ * first and filled then, in any order: whoever fills it needs one WAL file at a time. Promises at
+ * most one allocation of the file's size, one copy of each batch, and that what was not planned is
+ * refused.
  */
 import assert from 'node:assert/strict';
 import {
