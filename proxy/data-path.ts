@@ -131,11 +131,11 @@ export function openDataPath(options: ProxyOptions, dependencies: DataPathDepend
 
 /** What answers below the log start of the broker. */
 function openBelowStart(
-  { segments, extents, views }: StoredReading,
+  { segments, extents, batches, views }: StoredReading,
   { store, catalog, budgets, log }: DataPathDependencies,
 ): Pick<DataPath, 'belowStart' | 'starts' | 'storedOffsets' | 'startRequests'> {
   const starts = new LogicalStarts();
-  const storedLog = new StoredLog(segments, extents);
+  const storedLog = new StoredLog({ segments, extents, batches });
   const budget = budgets.stored;
   return {
     belowStart: new BelowStart({ catalog, views, starts, storedLog, budget, log }),

@@ -30,8 +30,9 @@ export async function readFully(
   handle: FileHandle,
   position: number,
   length: number,
+  allocate?: (byteCount: number) => Buffer,
 ): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafeSlow(length);
+  const bytes = allocate?.(length) ?? Buffer.allocUnsafeSlow(length);
   let at = 0;
   while (at < length) {
     const { bytesRead } = await handle.read(bytes, at, length - at, position + at);

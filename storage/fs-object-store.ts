@@ -27,6 +27,7 @@ import {
   type ObjectStore,
   type PutIfAbsentOutcome,
   type PutOptions,
+  type RangeOptions,
 } from './object-store.ts';
 
 export interface FsObjectStoreOptions {
@@ -105,7 +106,7 @@ export class FsObjectStore implements ObjectStore {
     key: string,
     position: number,
     length: number,
-    options: CallOptions = {},
+    options: RangeOptions = {},
   ): Promise<GetOutcome> {
     return await this.#read(key, options, position, length);
   }
@@ -183,7 +184,7 @@ export class FsObjectStore implements ObjectStore {
 
   async #read(
     key: string,
-    options: CallOptions,
+    options: RangeOptions,
     position: number,
     length: number | undefined,
   ): Promise<GetOutcome> {
@@ -199,7 +200,7 @@ export class FsObjectStore implements ObjectStore {
       if (!stat.isFile()) return { kind: 'missing' };
       if (length === undefined) this.#checkSize(key, stat.size);
       const wanted = Math.min(length ?? stat.size, Math.max(0, stat.size - position));
-      return { kind: 'found', bytes: await readFully(handle, position, wanted) };
+      return { kind: 'found', bytes: await readFully(handle, position, wanted, options.allocate) };
     } catch (error) {
       throw fsError(error, 'read', this.location, key);
     } finally {

@@ -16,6 +16,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface RangeOptions extends CallOptions {
+  /** Makes the memory for the bytes, of that size, once for each attempt; new memory otherwise. */
+  readonly allocate?: ((byteCount: number) => Buffer) | undefined;
+}
+
 export interface PutOptions extends CallOptions {
   /** CRC32C of the whole body, when the caller has it already; computed otherwise. */
   readonly crc32c?: number | undefined;
@@ -80,7 +85,7 @@ export interface ObjectStore {
     key: string,
     position: number,
     length: number,
-    options?: CallOptions,
+    options?: RangeOptions,
   ): Promise<GetOutcome>;
 
   head(key: string, options?: CallOptions): Promise<HeadOutcome>;

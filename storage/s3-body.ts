@@ -10,6 +10,7 @@ import { storageError } from './errors.ts';
  * Reads the body with one allocation and one copy.
  *
  * @param byteCountMax the most that the caller takes
+ * @param allocate makes the memory that the bytes are read into
  * @throws `STORAGE_REFUSED` if there is more than that, `STORAGE_CORRUPT` if the body is not as
  *   long as its header says
  */
@@ -17,6 +18,7 @@ export async function readBody(
   output: GetObjectCommandOutput,
   byteCountMax: number,
   where: string,
+  allocate?: (byteCount: number) => Buffer,
 ): Promise<Buffer> {
   const { Body: body, ContentLength: byteCount } = output;
   if (!(body instanceof Readable) || byteCount === undefined) {
@@ -32,7 +34,7 @@ export async function readBody(
       { details: { byteCount, byteCountMax } },
     );
   }
-  const bytes = Buffer.allocUnsafeSlow(byteCount);
+  const bytes = allocate?.(byteCount) ?? Buffer.allocUnsafeSlow(byteCount);
   let at = 0;
   for await (const chunk of body) {
     if (!Buffer.isBuffer(chunk) || chunk.length > byteCount - at) throw tornBody(where, byteCount);

@@ -30,6 +30,7 @@ import {
   type ObjectStore,
   type PutIfAbsentOutcome,
   type PutOptions,
+  type RangeOptions,
 } from './object-store.ts';
 import { retry, withDeadline, type RetryDependencies } from './retry.ts';
 import { checkRange, readBody } from './s3-body.ts';
@@ -79,12 +80,12 @@ export class S3ObjectStore implements ObjectStore {
     key: string,
     position: number,
     length: number,
-    options: CallOptions = {},
+    options: RangeOptions = {},
   ): Promise<GetOutcome> {
     const range = { Range: `bytes=${position}-${position + length - 1}` };
     return await this.#read(key, options, range, async (output, where) => {
       checkRange(output, position, where);
-      return await readBody(output, length, where);
+      return await readBody(output, length, where, options.allocate);
     });
   }
 

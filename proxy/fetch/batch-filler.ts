@@ -108,7 +108,10 @@ export class BatchFiller {
         }
         if (batch.isShared) slabs.write(real);
         else if (batch.wanted === null) chunks.push(...slabs.cut(), real);
-        else for (const piece of restoreBatch(real, batch.bytes)) slabs.write(piece);
+        else {
+          for (const piece of restoreBatch(real, batch.bytes)) slabs.write(piece);
+          this.#resolver.giveBack(real);
+        }
         batchCount += 1;
         if (pace.isDue(real.length)) await nextTurn();
       }

@@ -104,11 +104,14 @@ export class BelowStart {
    * They are read at once, as many as fit; the others come first the next time.
    */
   async answer(fetch: Fetch, { responses }: FetchResponse): Promise<StoredAnswers> {
-    const { budget } = this.#options;
+    const { budget, storedLog } = this.#options;
     const reservedBytes = bytesOf(fetch);
     await budget.acquire(reservedBytes);
-    const release = (): void => budget.release(reservedBytes);
     const batches = new Map<PartitionResponse, readonly LogBatch[]>();
+    const release = (): void => {
+      budget.release(reservedBytes);
+      for (const found of batches.values()) storedLog.giveBack(found.map(({ bytes }) => bytes));
+    };
     const reading: Promise<void>[] = [];
     let bytesLeft = fetch.maxBytes;
     let isFirst = true;

@@ -18,7 +18,7 @@ const ALARMED_FILES_MAX = 1_000;
 
 export interface BatchResolverOptions {
   readonly wal: BatchSource;
-  readonly stored: Pick<StoredSource, 'peek' | 'fetch' | 'fetchAnew'>;
+  readonly stored: Pick<StoredSource, 'peek' | 'fetch' | 'fetchAnew' | 'giveBack'>;
   /** A WAL file that is older has probably been merged. */
   readonly unmergedAgeMsMax: number;
   /** Milliseconds since the epoch. */
@@ -64,6 +64,14 @@ export class BatchResolver {
     throw corrupt?.kind === 'corrupt'
       ? this.#alarm('PROXY_OBJECT_CORRUPT', 'cannot be read back', request, corrupt.cause)
       : this.#alarm('PROXY_OBJECT_MISSING', 'is gone from the object store', request, undefined);
+  }
+
+  /**
+   * To be called once for each batch that `peek` or `resolve` gave, when it is not looked at any
+   * more. Not calling it costs memory, until garbage is collected.
+   */
+  giveBack(batch: Buffer): void {
+    this.#options.stored.giveBack(batch);
   }
 
   /** The WAL file is still to be asked, so nothing that is wrong here is the last word. */

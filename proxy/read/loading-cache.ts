@@ -8,11 +8,19 @@ export class LoadingCache<Value extends object> {
   readonly #values: LRUCache<string, Value>;
   readonly #loading = new Map<string, Promise<Value | undefined>>();
 
-  /** @param bytesOf what a value counts; one larger than the whole cache takes it alone */
-  constructor(bytesMax: number, bytesOf: (value: Value) => number) {
+  /**
+   * @param bytesOf what a value counts; one larger than the whole cache takes it alone
+   * @param onDropped is told of each value that nobody finds any more
+   */
+  constructor(
+    bytesMax: number,
+    bytesOf: (value: Value) => number,
+    onDropped: (value: Value) => void = () => undefined,
+  ) {
     this.#values = new LRUCache({
       maxSize: bytesMax,
       sizeCalculation: (value) => Math.max(1, Math.min(bytesOf(value), bytesMax)),
+      dispose: onDropped,
     });
   }
 

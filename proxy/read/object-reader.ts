@@ -38,14 +38,20 @@ export class ObjectReader {
 
   /**
    * @param length at least 1
+   * @param allocate makes the memory for the bytes, see `ObjectStore`
    * @returns as many bytes as the object has there; undefined if it does not exist
    * @throws `PROXY_FILL_UNAVAILABLE` (retriable)
    */
-  async read(key: string, position: number, length: number): Promise<Buffer | undefined> {
+  async read(
+    key: string,
+    position: number,
+    length: number,
+    allocate?: (byteCount: number) => Buffer,
+  ): Promise<Buffer | undefined> {
     const { store, loadBudget } = this.#options;
     await loadBudget.acquire(length);
     try {
-      const outcome = await store.getRange(key, position, length);
+      const outcome = await store.getRange(key, position, length, { allocate });
       if (outcome.kind === 'missing') return undefined;
       this.#reads += 1;
       this.#bytesRead += outcome.bytes.length;

@@ -42,6 +42,6 @@ export function openStoredReading(options: StoredReadingOptions): StoredReading 
   const extents = new ExtentReader(reader, batches, indexBytesMax);
   const segments = new SegmentReader(reader, batches, indexBytesMax);
   const views = new PartitionViews({ states, clock, log });
-  const source = new StoredSource({ views, extents, segments });
+  const source = new StoredSource({ views, extents, segments, batches });
   return { reader, batches, extents, segments, views, source };
 }

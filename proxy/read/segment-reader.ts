@@ -130,6 +130,7 @@ export class SegmentReader {
       if (found.kind !== 'found') return found;
       const { batch, position } = found.value;
       const record = recordAt(batch, timestamp, fromOffset);
+      this.#batches.giveBack(batch);
       if (record !== undefined) return { kind: 'found', value: record };
       from = position + batch.length;
     }
@@ -145,6 +146,7 @@ export class SegmentReader {
       if (lookup.kind !== 'found') return lookup;
       const batch = lookup.value;
       if (isWanted(batch)) return { kind: 'found', value: { batch, position } };
+      this.#batches.giveBack(batch);
       position += batch.length;
     }
     return ABSENT;

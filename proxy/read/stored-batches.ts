@@ -4,7 +4,8 @@
  *
  * It promises: a batch is whole, and its checksum right, before anyone sees it; its bytes are
  * looked through once for as long as its block stays in memory, however many consumers read it.
- * Batches are views of blocks: copy what you patch or keep.
+ * Batches are views of blocks: copy what you patch or keep, and give back what you have looked at,
+ * so that the block's memory can be used again.
  */
 import {
   BATCH_HEADER_BYTES,
@@ -15,6 +16,7 @@ import {
   MAGIC_V2,
 } from '../../kafka/index.ts';
 import { proxyError } from '../errors.ts';
+import { BlockMemory } from './block-memory.ts';
 import { LoadingCache } from './loading-cache.ts';
 import type { Corrupt, Lookup } from './lookup.ts';
 import type { ObjectReader } from './object-reader.ts';
@@ -49,10 +51,13 @@ export interface StoredBatchesStats {
 const BLOCK_BYTES_MAX = 8 * 1024 * 1024;
 const BLOCK_BYTES_MIN = 64 * 1024;
 const BLOCKS_MIN = 32;
+/** Dropped blocks whose memory is kept for those on their way. */
+const FREE_BLOCKS_MAX = 8;
 
 export class StoredBatches {
   readonly #reader: ObjectReader;
   readonly #blockBytes: number;
+  readonly #memory: BlockMemory;
   readonly #blocks: LoadingCache<Block>;
   #readAheads = 0;
 
@@ -61,7 +66,12 @@ export class StoredBatches {
     this.#reader = reader;
     const fitting = 2 ** Math.floor(Math.log2(bytesMax / BLOCKS_MIN));
     this.#blockBytes = Math.max(BLOCK_BYTES_MIN, Math.min(BLOCK_BYTES_MAX, fitting));
-    this.#blocks = new LoadingCache(bytesMax, ({ bytes }) => bytes.length);
+    this.#memory = new BlockMemory(this.#blockBytes, FREE_BLOCKS_MAX);
+    this.#blocks = new LoadingCache(
+      bytesMax,
+      ({ bytes }) => bytes.length,
+      ({ bytes }) => this.#memory.drop(bytes),
+    );
   }
 
   get stats(): StoredBatchesStats {
@@ -70,7 +80,7 @@ export class StoredBatches {
 
   /**
    * @param position where a batch of the piece begins
-   * @returns the batch, its checksum right
+   * @returns the batch, its checksum right; lent until it is given back
    */
   at(piece: Piece, position: number): Lookup<Buffer> {
     const block = this.#blocks.peek(this.#nameOf(piece, position));
@@ -89,7 +99,13 @@ export class StoredBatches {
       if (problem !== undefined) return this.#corrupt(piece, position, position + size, problem);
       block.sound.add(position);
     }
+    this.#memory.lend(batch);
     return { kind: 'found', value: batch };
+  }
+
+  /** Nobody looks at the batch any more who was given it this time; others are no matter. */
+  giveBack(batch: Buffer): void {
+    this.#memory.giveBack(batch);
   }
 
   /** Loads the beginning of a piece that is about to be read, if there is room. */
@@ -166,7 +182,9 @@ export class StoredBatches {
   #load(piece: Piece, position: number): Promise<Block | undefined> {
     const start = this.#startOf(position);
     return this.#blocks.get(this.#nameOf(piece, position), async () => {
-      const bytes = await this.#reader.read(piece.key, start, this.#blockBytes);
+      const bytes = await this.#reader.read(piece.key, start, this.#blockBytes, (byteCount) =>
+        this.#memory.allocate(byteCount),
+      );
       if (bytes === undefined) return undefined;
       return { start, bytes, sound: new Set(), isRead: false };
     });

@@ -13,6 +13,7 @@ import { Pace } from '../pace.ts';
 import type { ExtentReader } from './extent-reader.ts';
 import { expectFound } from './lookup.ts';
 import type { OpenTransaction, SegmentReader } from './segment-reader.ts';
+import type { StoredBatches } from './stored-batches.ts';
 import { segmentsFrom, type StoredPartition } from './stored-partition.ts';
 import { decideByMarkers } from './transaction-markers.ts';
 
@@ -28,20 +29,28 @@ export interface AbortedList {
   readonly undecided: readonly OpenTransaction[];
 }
 
+export interface StoredLogParts {
+  readonly segments: SegmentReader;
+  readonly extents: ExtentReader;
+  readonly batches: Pick<StoredBatches, 'giveBack'>;
+}
+
 export class StoredLog {
   readonly #segments: SegmentReader;
   readonly #extents: ExtentReader;
+  readonly #batches: Pick<StoredBatches, 'giveBack'>;
 
-  constructor(segments: SegmentReader, extents: ExtentReader) {
+  constructor({ segments, extents, batches }: StoredLogParts) {
     this.#segments = segments;
     this.#extents = extents;
+    this.#batches = batches;
   }
 
   /**
    * @param from one of the partition's offsets in segments
    * @param to no batch that begins there or later is read
    * @param bytesMax the first batch is read whatever its size
-   * @returns batches from the one that has the offset on, views of shared memory
+   * @returns batches from the one that has the offset on, views of shared memory until `giveBack`
    * @throws `PROXY_FILL_UNAVAILABLE` (retriable), `PROXY_OBJECT_MISSING`, `PROXY_OBJECT_CORRUPT`
    */
   async read(
@@ -60,7 +69,10 @@ export class StoredLog {
       while (placed !== undefined) {
         const { batch, position } = placed;
         const isFull = batches.length > 0 && bytes + batch.length > bytesMax;
-        if (isFull || baseOffset(batch) >= to) return batches;
+        if (isFull || baseOffset(batch) >= to) {
+          this.giveBack([batch]);
+          return batches;
+        }
         batches.push(batch);
         bytes += batch.length;
         if (pace.isDue(batch.length)) await nextTurn();
@@ -69,6 +81,11 @@ export class StoredLog {
       }
     }
     return batches;
+  }
+
+  /** To be called with what `read` gave, when it is not looked at any more. */
+  giveBack(batches: Iterable<Buffer>): void {
+    for (const batch of batches) this.#batches.giveBack(batch);
   }
 
   /**

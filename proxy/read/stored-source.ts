@@ -21,6 +21,7 @@ import type { ExtentReader } from './extent-reader.ts';
 import { ABSENT, complete, type Lookup } from './lookup.ts';
 import type { PartitionViews } from './partition-views.ts';
 import type { SegmentReader } from './segment-reader.ts';
+import type { StoredBatches } from './stored-batches.ts';
 import {
   extentAt,
   segmentsFrom,
@@ -33,6 +34,7 @@ export interface StoredSourceOptions {
   readonly views: Pick<PartitionViews, 'peek' | 'get' | 'refresh'>;
   readonly extents: ExtentReader;
   readonly segments: SegmentReader;
+  readonly batches: Pick<StoredBatches, 'giveBack'>;
 }
 
 export class StoredSource implements BatchSource {
@@ -63,6 +65,11 @@ export class StoredSource implements BatchSource {
     const { topicId, partition } = request;
     if (topicId === null) return ABSENT;
     return await this.#find(await this.#options.views.refresh({ topicId, partition }), request);
+  }
+
+  /** See `BatchResolver.giveBack`. */
+  giveBack(batch: Buffer): void {
+    this.#options.batches.giveBack(batch);
   }
 
   async #find(partition: StoredPartition | null, request: BatchRequest): Promise<SourceOutcome> {

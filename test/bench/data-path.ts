@@ -169,7 +169,7 @@ async function benchFetch(batch: Buffer, hollow: boolean): Promise<void> {
       catalog,
       views: stored.views,
       starts: new LogicalStarts(),
-      storedLog: new StoredLog(stored.segments, stored.extents),
+      storedLog: new StoredLog(stored),
       budget: new ByteBudget(MEBIBYTE),
       log,
     }),

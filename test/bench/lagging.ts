@@ -105,6 +105,8 @@ export async function measureLagging(options: LaggingOptions): Promise<LaggingFi
     await member.stop();
     await rm(join(storeDir, 'wal'), { recursive: true });
     await member.start();
+    // What the disk still has to write would count against the first rounds.
+    execFileSync('sync');
     const rounds = await readInTurns(options, [direct, merged]);
     const tail = await probe(member.bootstrap, merged.topic, options);
     return { rounds, tail };
@@ -161,8 +163,6 @@ async function probe(
   { rounds, tailSeconds: seconds }: LaggingOptions,
 ): Promise<TailFiguresAtRate[]> {
   const topic = 'bench-lagging-tail';
-  // What the disk still has to write of the data before would count as latency.
-  execFileSync('sync');
   await createTopic(bootstrap, topic, 1, { 'diskless.enable': 'true' });
   try {
     // What is compiled in the first seconds would count against the first run.

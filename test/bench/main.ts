@@ -136,7 +136,8 @@ const REMARKS = `## How to read this
 - CPU time is that of whole processes, kernel time included, from \`/proc\`. On a machine where clients,
   broker and proxy share the cores it says more than the rates do.
 - The object store is a folder: no network and no latency, but each PUT is two \`fsync\`s, and the copy
-  into the page cache is charged to the proxy. Consumers are served from the proxy's cache.
+  into the page cache is charged to the proxy. Consumers are served from the proxy's cache, but for
+  those far behind.
 - Broker and tools run with \`-XX:TieredStopAtLevel=1\`, which suits short runs; the broker has 256 MiB.
 - A producer with default settings has at most five requests on their way, of at most 16 KiB for
   each partition. A diskless produce lasts until its WAL file is stored, so that such a producer

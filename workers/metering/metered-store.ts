@@ -14,6 +14,7 @@ import type {
   ObjectStore,
   PutIfAbsentOutcome,
   PutOptions,
+  RangeOptions,
 } from '../../storage/index.ts';
 import type { JobFigures, StoreRequest } from './job-figures.ts';
 
@@ -66,7 +67,7 @@ export class MeteredStore implements ObjectStore {
     key: string,
     position: number,
     length: number,
-    options?: CallOptions,
+    options?: RangeOptions,
   ): Promise<GetOutcome> {
     const call = this.#call(options);
     this.#count('get');

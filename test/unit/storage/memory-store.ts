@@ -11,6 +11,7 @@ import type {
   ObjectBody,
   ObjectStore,
   PutIfAbsentOutcome,
+  RangeOptions,
 } from '../../../storage/index.ts';
 
 export class MemoryStore implements ObjectStore {
@@ -72,10 +73,19 @@ export class MemoryStore implements ObjectStore {
     return bytes === undefined ? { kind: 'missing' } : this.#found(bytes);
   }
 
-  async getRange(key: string, position: number, length: number): Promise<GetOutcome> {
-    const bytes = this.objects.get(key);
-    if (bytes === undefined) return { kind: 'missing' };
-    return this.#found(bytes.subarray(position, position + length));
+  async getRange(
+    key: string,
+    position: number,
+    length: number,
+    { allocate }: RangeOptions = {},
+  ): Promise<GetOutcome> {
+    const object = this.objects.get(key);
+    if (object === undefined) return { kind: 'missing' };
+    const range = object.subarray(position, position + length);
+    if (allocate === undefined) return this.#found(range);
+    const bytes = allocate(range.length);
+    range.copy(bytes);
+    return { kind: 'found', bytes };
   }
 
   async head(key: string): Promise<HeadOutcome> {

@@ -227,6 +227,22 @@ export function describeObjectStore(getStore: () => ObjectStore): void {
     }
   });
 
+  test('a range is read into memory that the caller makes', async () => {
+    const store = getStore();
+    const key = `${folder()}/object`;
+    await store.put(key, Buffer.from('0123456789'));
+    const made: Buffer[] = [];
+    const allocate = (byteCount: number): Buffer => {
+      const memory = Buffer.alloc(byteCount, 'x');
+      made.push(memory);
+      return memory;
+    };
+    const outcome = await store.getRange(key, 7, 5, { allocate });
+    expect(outcome).toEqual({ kind: 'found', bytes: Buffer.from('789') });
+    expect(made).toEqual([Buffer.from('789')]);
+    expect(outcome.kind === 'found' && outcome.bytes.buffer === made[0]?.buffer).toBe(true);
+  });
+
   test('a call whose signal has fired does nothing', async () => {
     const store = getStore();
     const parent = folder();

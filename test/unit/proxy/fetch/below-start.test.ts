@@ -7,7 +7,7 @@ import {
   lastOffset,
 } from '../../../../kafka/index.ts';
 import { segmentKeys, SEGMENT_PREFIX } from '../../../../storage/index.ts';
-import { idOf } from '../../../support/fake-catalog.ts';
+import { idOf, topicOf } from '../../../support/fake-catalog.ts';
 import { brokerFrame, bytesOf, decoded } from '../../../support/handler-calls.ts';
 import { emptyView, putSegments } from '../../../support/stored-log-objects.ts';
 import { batchesOf, FetchHarness, partitionOf, requestOf, type Asking } from './fetch-harness.ts';
@@ -168,6 +168,37 @@ test('of many trimmed partitions none waits for ever', async () => {
     reply.release?.();
   }
   expect(served).toEqual(new Set(partitions));
+});
+
+test('what does not fit into memory all at once is answered as it is stored', async () => {
+  const memory = { laggingBytesMax: 2 * 1024 * 1024 };
+  const harness = new FetchHarness([topicOf('orders')], [], memory);
+  const partitions = Array.from({ length: 12 }, (_, partition) => {
+    // The reading of some goes on when others have been read.
+    const batches = Array.from({ length: 4 * (partition + 1) }, (_none, index) => {
+      const value = Buffer.alloc(18_000, `${partition}/${index} `);
+      const header = { baseOffset: BigInt(index), partitionLeaderEpoch: 2 };
+      return buildRecordBatch(header, [{ value }]);
+    });
+    return { name: { ...NAME, partition }, batches, trimmedTo: BigInt(batches.length) };
+  });
+  for (const { name, batches, trimmedTo } of partitions) {
+    const segments = await putSegments(harness.read.bucket, name, [batches], 0n);
+    const trimming = { logicalStart: 0n, trimIntent: trimmedTo, consolidatedTo: trimmedTo };
+    harness.read.states.set({ ...emptyView(name), cursor: END, ...trimming, segments });
+    await harness.read.stored.views.get(name);
+  }
+  const offsets = partitions.map(({ name }) => ['orders', name.partition, 0n] as const);
+  const answers = Object.fromEntries(
+    partitions.map(({ name, trimmedTo }) => [name.partition, { logStartOffset: trimmedTo }]),
+  );
+  for (let turn = 0; turn < 3; turn++) {
+    const { answer } = await round(harness, { offsets }, answers);
+    for (const { name, batches } of partitions) {
+      const served = batchesOf(answer, 'orders', name.partition);
+      expect(Buffer.concat(served).equals(Buffer.concat(batches))).toBe(true);
+    }
+  }
 });
 
 test("the broker's refusals are passed on", async () => {

@@ -100,7 +100,7 @@ test('memory is reserved for an answer and given back once, when the answer is w
 });
 
 test('an answer waits for memory that others hold, and is larger than all of it alone', async () => {
-  const harness = new FetchHarness([topicOf('orders')], [], 1_000);
+  const harness = new FetchHarness([topicOf('orders')], [], { budgetBytes: 1_000 });
   harness.append('orders', 0, batchOf());
   const first = await harness.fetch(12, { offsets: OFFSETS });
   let second: unknown;

@@ -64,12 +64,7 @@ export interface Round {
 }
 
 export class FetchHarness {
-  readonly read = new ReadHarness({
-    tailBytesMax: 64 * MEBIBYTE,
-    laggingBytesMax: 64 * MEBIBYTE,
-    loadBytesMax: 64 * MEBIBYTE,
-    fileBytesExpected: MEBIBYTE,
-  });
+  readonly read: ReadHarness;
   readonly broker = new FakeBroker();
   readonly budget: ByteBudget;
   readonly ratios = new ObservedRatios();
@@ -86,15 +81,21 @@ export class FetchHarness {
   constructor(
     known: readonly CatalogTopic[] = [topicOf('orders'), topicOf('classic', { diskless: false })],
     hidden: readonly CatalogTopic[] = [],
-    budgetBytes = 64 * MEBIBYTE,
+    { budgetBytes = 64 * MEBIBYTE, laggingBytesMax = 64 * MEBIBYTE } = {},
   ) {
+    this.read = new ReadHarness({
+      tailBytesMax: 64 * MEBIBYTE,
+      laggingBytesMax,
+      loadBytesMax: 64 * MEBIBYTE,
+      fileBytesExpected: MEBIBYTE,
+    });
     this.catalog = new FakeCatalog(known, hidden);
     this.budget = new ByteBudget(budgetBytes);
     const log = pino({}, { write: (line: string): unknown => this.warnings.push(line) });
     this.filler = new BatchFiller(this.read.resolver, new SlabPool(this.budget), log);
     const { catalog, ratios, filler, starts } = this;
-    const { views, segments, extents } = this.read.stored;
-    const storedLog = new StoredLog(segments, extents);
+    const { views } = this.read.stored;
+    const storedLog = new StoredLog(this.read.stored);
     const below = { catalog, views, starts, storedLog, budget: this.storedBudget, log };
     this.handler = fetchHandler({
       catalog,

@@ -8,6 +8,7 @@ import {
   type ObjectBody,
   type ObjectStore,
   type PutIfAbsentOutcome,
+  type RangeOptions,
 } from '../../../../storage/index.ts';
 import type { Clock } from '../../../../runtime/index.ts';
 
@@ -63,14 +64,17 @@ export class FaultyObjectStore implements ObjectStore {
     key: string,
     position: number,
     length: number,
-    options: CallOptions = {},
+    options: RangeOptions = {},
   ): Promise<GetOutcome> {
     const fault = this.onGet(this.gets.length);
     this.gets.push(key);
     await this.#suffer(fault, options);
-    const bytes = this.objects.get(key);
-    if (bytes === undefined) return { kind: 'missing' };
-    return { kind: 'found', bytes: Buffer.from(bytes.subarray(position, position + length)) };
+    const object = this.objects.get(key);
+    if (object === undefined) return { kind: 'missing' };
+    const range = object.subarray(position, position + length);
+    const bytes = options.allocate?.(range.length) ?? Buffer.alloc(range.length);
+    range.copy(bytes);
+    return { kind: 'found', bytes };
   }
 
   head(): Promise<HeadOutcome> {
